@@ -1,0 +1,106 @@
+package io.kvmanager;
+
+import io.kvmanager.spi.KvCacheBackend;
+import io.kvmanager.spi.KvCacheBackendProvider;
+import io.kvmanager.spi.ProviderSelection;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A KV cache: an engine hands it q, k and v and gets attention output back; the cache decides what is kept, where it
+ * lives, and what is fetched. This is the door; start reading here.
+ *
+ * <pre>{@code
+ * try (KvCache cache = KvCache.open(config); KvSequence sequence = cache.openSequence()) {
+ *     sequence.beginPrompt(n);
+ *     for (int layer = 0; layer < layers; layer++) {
+ *         alive = sequence.attendPrompt(layer, rows, q, k, v, out);
+ *     }
+ *     sequence.commit();
+ *     while (generating) {
+ *         sequence.beginToken();
+ *         for (int layer = 0; layer < layers; layer++) {
+ *             sequence.attend(layer, q, k, v, out);
+ *         }
+ *         sequence.commit();
+ *     }
+ * }
+ * }</pre>
+ *
+ * <p>Open, close, memory and ledger may be called from any thread; a sequence belongs to one thread at a time.
+ */
+public final class KvCache implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(KvCache.class);
+
+    private final KvCacheConfig config;
+    private final KvCacheBackend backend;
+
+    private KvCache(KvCacheConfig config, KvCacheBackend backend) {
+        this.config = config;
+        this.backend = backend;
+    }
+
+    /**
+     * Opens a cache and takes its memory, once.
+     *
+     * @throws KvCacheException.ProviderUnusable if no module on the class path serves the cache, or a named device
+     *     cannot run
+     * @throws KvCacheException.OutOfMemory if a budget does not hold one sequence
+     */
+    public static KvCache open(KvCacheConfig config) {
+        KvCacheBackend backend = provider(config).open(config);
+        LOG.info("opened {} on {}: {}", config.cache(), backend.deviceDescription(), config);
+        return new KvCache(config, backend);
+    }
+
+    /** What {@link #open} would take, to the byte, before anything is allocated. */
+    public static MemoryPlan plan(KvCacheConfig config) {
+        return provider(config).plan(config);
+    }
+
+    private static KvCacheBackendProvider provider(KvCacheConfig config) {
+        return ProviderSelection.backend(config.cache());
+    }
+
+    /**
+     * Starts a sequence of length 0.
+     *
+     * @throws KvCacheException.TooManySequences at the limit
+     * @throws IllegalStateException if the cache is closed
+     */
+    public KvSequence openSequence() {
+        return backend.openSequence();
+    }
+
+    /** The configuration it was opened with, effective values. */
+    public KvCacheConfig config() {
+        return config;
+    }
+
+    /** The device and kernels in use, for people. */
+    public String deviceDescription() {
+        return backend.deviceDescription();
+    }
+
+    /** Where every byte is, now. */
+    public Ledger ledger() {
+        return backend.ledger();
+    }
+
+    /** Bytes taken and used per tier, now and at peak. */
+    public MemoryUse memory() {
+        return backend.memory();
+    }
+
+    /** Recounts every account from the owners' side and reports what differs; empty when all is well. */
+    public List<String> audit() {
+        return backend.audit();
+    }
+
+    /** Closes open sequences and gives all memory back; a second close does nothing. */
+    @Override
+    public void close() {
+        backend.close();
+    }
+}

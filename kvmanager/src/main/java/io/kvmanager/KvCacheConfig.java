@@ -1,0 +1,306 @@
+package io.kvmanager;
+
+import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything a cache is opened with. {@link Builder#build()} checks the relations between the values and fills in what
+ * was left open, so a configuration that exists can be planned and opened; {@link #toString()} shows the effective
+ * values.
+ *
+ * @param cache the name it was built from
+ * @param geometry shapes and element type
+ * @param retention which tokens a layer keeps
+ * @param placement where V lives
+ * @param device device name, {@code auto} for the best usable one
+ * @param maxSequences open sequences at most
+ * @param maxSequenceTokens tokens of one sequence at most
+ * @param promptTokens prompt length that derived budgets are sized for, tokens
+ * @param deviceBytes device memory budget, bytes; {@link #DERIVED} = what {@code maxSequences} sequences need
+ * @param hostBytes host memory budget, bytes; {@link #DERIVED} likewise
+ */
+public record KvCacheConfig(
+        CacheName cache,
+        CacheGeometry geometry,
+        RetentionPolicy retention,
+        PlacementPolicy placement,
+        String device,
+        int maxSequences,
+        int maxSequenceTokens,
+        int promptTokens,
+        long deviceBytes,
+        long hostBytes) {
+
+    /** A budget that is derived from the sequence limits. */
+    public static final long DERIVED = 0;
+
+    /** The keys that {@link Builder#set} accepts. */
+    public static final String KEYS = "retention, selection, compensation, recentTokens, tileCacheTiles, elementType, "
+            + "blockTokens, deviceBytes, hostBytes";
+
+    public KvCacheConfig {
+        Objects.requireNonNull(cache, "cache");
+        Objects.requireNonNull(geometry, "geometry");
+        Objects.requireNonNull(retention, "retention");
+        Objects.requireNonNull(placement, "placement");
+        Objects.requireNonNull(device, "device");
+        requireAtLeast("maxSequences", maxSequences, 1);
+        requireAtLeast("maxSequenceTokens", maxSequenceTokens, 1);
+        requireAtLeast("promptTokens", promptTokens, 0);
+        requireAtLeast("deviceBytes", deviceBytes, 0);
+        requireAtLeast("hostBytes", hostBytes, 0);
+        if (promptTokens > maxSequenceTokens) {
+            throw new IllegalArgumentException("promptTokens " + promptTokens + " exceeds maxSequenceTokens "
+                    + maxSequenceTokens);
+        }
+        checkLayers(geometry, retention);
+        checkTileCache(geometry, placement);
+    }
+
+    private static void checkLayers(CacheGeometry geometry, RetentionPolicy retention) {
+        int listed =
+                switch (retention) {
+                    case RetentionPolicy.PerLayer perLayer -> perLayer.shares().size();
+                    case RetentionPolicy.Pyramid pyramid
+                    when pyramid.schedule() instanceof LayerSchedule.Explicit explicit ->
+                        explicit.ratios().size();
+                    default -> geometry.layers();
+                };
+        if (listed != geometry.layers()) {
+            throw new IllegalArgumentException(
+                    "retention lists " + listed + " layers, the model has " + geometry.layers());
+        }
+    }
+
+    private static void checkTileCache(CacheGeometry geometry, PlacementPolicy placement) {
+        if (placement instanceof PlacementPolicy.Offloaded offloaded) {
+            int least = geometry.kvHeads() * offloaded.selection().maxTiles();
+            if (offloaded.tileCacheTiles() < least) {
+                throw new IllegalArgumentException("tileCacheTiles " + offloaded.tileCacheTiles()
+                        + " is too small for " + offloaded.selection() + " on " + geometry.kvHeads()
+                        + " KV heads; accepted: " + least + " or more");
+            }
+        }
+    }
+
+    private static void requireAtLeast(String name, long value, long least) {
+        if (value < least) {
+            throw new IllegalArgumentException(name + " " + value + " is not accepted; accepted: " + least + " or more");
+        }
+    }
+
+    /** Bytes that a cache without paging, pruning and offload holds for {@code tokens} tokens of one sequence. */
+    public long fullBytes(int tokens) {
+        return geometry.bytesPerToken() * tokens;
+    }
+
+    /** Starts a configuration. */
+    public static Builder builder(CacheName cache, CacheGeometry geometry) {
+        return new Builder(cache, geometry);
+    }
+
+    /** Collects values; nothing is checked before {@link #build()}, except the text of {@link #set}. */
+    public static final class Builder {
+        private final CacheName cache;
+        private CacheGeometry geometry;
+        private @Nullable RetentionPolicy retention;
+        private RetentionPolicy.@Nullable PerLayer profile;
+        private ValueSelection selection = new ValueSelection.TopN(8);
+        private Compensation compensation = Compensation.MEAN;
+        private int recentTokens = 64;
+        private int sinkBlocks = 1;
+        private int residentValueLayers;
+        private int tileCacheTiles = -1;
+        private String device = "auto";
+        private int maxSequences = 1;
+        private int maxSequenceTokens = 1024;
+        private int promptTokens = -1;
+        private long deviceBytes = DERIVED;
+        private long hostBytes = DERIVED;
+
+        private Builder(CacheName cache, CacheGeometry geometry) {
+            this.cache = cache;
+            this.geometry = geometry;
+        }
+
+        public Builder retention(RetentionPolicy value) {
+            retention = value;
+            return this;
+        }
+
+        /** The model's measured profile; used by caches that prune unless {@link #retention} says otherwise. */
+        public Builder profile(RetentionPolicy.PerLayer value) {
+            profile = value;
+            return this;
+        }
+
+        public Builder selection(ValueSelection value) {
+            selection = value;
+            return this;
+        }
+
+        public Builder compensation(Compensation value) {
+            compensation = value;
+            return this;
+        }
+
+        /** Newest tokens whose V stays in device memory, tokens. */
+        public Builder recentTokens(int value) {
+            recentTokens = value;
+            return this;
+        }
+
+        /** Leading blocks whose V stays in device memory. */
+        public Builder sinkBlocks(int value) {
+            sinkBlocks = value;
+            return this;
+        }
+
+        /** First layers whose V is not offloaded. */
+        public Builder residentValueLayers(int value) {
+            residentValueLayers = value;
+            return this;
+        }
+
+        /** Slots of the tile cache, tiles; left out, what one layer's selection needs twice over. */
+        public Builder tileCacheTiles(int value) {
+            tileCacheTiles = value;
+            return this;
+        }
+
+        public Builder device(String value) {
+            device = value;
+            return this;
+        }
+
+        public Builder maxSequences(int value) {
+            maxSequences = value;
+            return this;
+        }
+
+        public Builder maxSequenceTokens(int value) {
+            maxSequenceTokens = value;
+            return this;
+        }
+
+        /** Prompt length that derived budgets are sized for; left out, all of {@code maxSequenceTokens}. */
+        public Builder promptTokens(int value) {
+            promptTokens = value;
+            return this;
+        }
+
+        public Builder deviceBytes(long value) {
+            deviceBytes = value;
+            return this;
+        }
+
+        public Builder hostBytes(long value) {
+            hostBytes = value;
+            return this;
+        }
+
+        /** Sets one of {@link #KEYS} from text. */
+        public Builder set(String key, String value) {
+            switch (key) {
+                case "retention" -> setRetention(value);
+                case "selection" -> selection = ValueSelection.parse(value);
+                case "compensation" -> compensation = Compensation.parse(value);
+                case "recentTokens" -> recentTokens = (int) whole(key, value);
+                case "tileCacheTiles" -> tileCacheTiles = (int) whole(key, value);
+                case "elementType" -> geometry = with(ElementType.parse(value), geometry.blockTokens());
+                case "blockTokens" -> geometry = with(geometry.elementType(), (int) whole(key, value));
+                case "deviceBytes" -> deviceBytes = ByteSize.parse(key, value);
+                case "hostBytes" -> hostBytes = ByteSize.parse(key, value);
+                default ->
+                    throw new IllegalArgumentException("setting '" + key + "' is unknown; accepted: " + KEYS);
+            }
+            return this;
+        }
+
+        private void setRetention(String value) {
+            if (value.strip().toLowerCase(Locale.ROOT).equals("profile")) {
+                if (profile == null) {
+                    throw new IllegalArgumentException(
+                            "retention 'profile': this model has no profile; measure one with kv calibrate");
+                }
+                retention = profile;
+            } else {
+                retention = RetentionPolicy.parse(value);
+            }
+        }
+
+        private CacheGeometry with(ElementType type, int blockTokens) {
+            return new CacheGeometry(
+                    geometry.layers(), geometry.queryHeads(), geometry.kvHeads(), geometry.headSize(), blockTokens, type);
+        }
+
+        private static long whole(String key, String value) {
+            try {
+                return Integer.parseInt(value.strip());
+            } catch (NumberFormatException e) {
+                throw new IllegalArgumentException(key + " '" + value + "' is not a whole number", e);
+            }
+        }
+
+        /** The checked configuration. */
+        public KvCacheConfig build() {
+            return new KvCacheConfig(
+                    cache,
+                    geometry,
+                    concludedRetention(),
+                    concludedPlacement(),
+                    device,
+                    maxSequences,
+                    maxSequenceTokens,
+                    promptTokens < 0 ? maxSequenceTokens : promptTokens,
+                    deviceBytes,
+                    hostBytes);
+        }
+
+        private RetentionPolicy concludedRetention() {
+            if (retention != null) {
+                return requireFits(retention);
+            }
+            if (cache == CacheName.LOCAL) {
+                return new RetentionPolicy.Local(4, 256);
+            }
+            if (!cache.prunes()) {
+                return new RetentionPolicy.All();
+            }
+            return profile != null ? profile : conservative();
+        }
+
+        private RetentionPolicy requireFits(RetentionPolicy chosen) {
+            boolean keepsAll = chosen instanceof RetentionPolicy.All;
+            if (!keepsAll && (cache == CacheName.FULL || cache == CacheName.PAGED || cache == CacheName.KCACHE)) {
+                throw new IllegalArgumentException("retention " + chosen + " does not go with cache " + cache
+                        + ", which keeps everything; accepted: all, or another cache");
+            }
+            return chosen;
+        }
+
+        /** Without a profile: nothing is pruned before half depth, then half. */
+        private RetentionPolicy conservative() {
+            return new RetentionPolicy.Pyramid(
+                    "conservative",
+                    new LayerSchedule.Linear(.5),
+                    .2,
+                    4,
+                    64,
+                    1.2,
+                    Math.max(1, geometry.layers() / 4),
+                    geometry.layers() / 2,
+                    16);
+        }
+
+        private PlacementPolicy concludedPlacement() {
+            if (!cache.offloads()) {
+                return new PlacementPolicy.Resident();
+            }
+            int tiles = tileCacheTiles >= 0 ? tileCacheTiles : 2 * geometry.kvHeads() * selection.maxTiles();
+            return new PlacementPolicy.Offloaded(
+                    selection, compensation, sinkBlocks, recentTokens, residentValueLayers, tiles);
+        }
+    }
+}

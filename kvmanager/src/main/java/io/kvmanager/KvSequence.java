@@ -1,0 +1,83 @@
+package io.kvmanager;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * One request's tokens. A step is begun, run layer by layer, and committed: {@link #beginPrompt} or {@link #beginToken}
+ * reserves everything the step can need in every layer, role and tier or throws and changes nothing; {@link #commit}
+ * makes the step's tokens part of the sequence.
+ *
+ * <p>Buffers are F32, dense, 4-byte aligned, row-major, in the device's memory (any native segment on the host device):
+ *
+ * <pre>
+ * q, out  [rows][queryHeads][headSize]
+ * k, v    [rows][kvHeads][headSize]       K after RoPE, so pruning never re-encodes
+ * </pre>
+ *
+ * <p>Not thread-safe: one thread at a time. Every method but {@link #close} throws {@link IllegalStateException} on a
+ * closed sequence; so does a second close.
+ */
+public interface KvSequence extends AutoCloseable {
+
+    /** Committed tokens, pruned ones included. */
+    int length();
+
+    /** Slots that {@code layer} holds, at most {@link #length()}. */
+    int retained(int layer);
+
+    /** Token position of every slot of {@code layer}, ascending; a copy. */
+    int[] positions(int layer);
+
+    /**
+     * Reserves what a prompt of {@code tokens} tokens behind the present ones can need.
+     *
+     * @throws KvCacheException.OutOfMemory and changes nothing
+     * @throws KvCacheException.SequenceTooLong and changes nothing
+     */
+    void beginPrompt(int tokens);
+
+    /**
+     * Appends K and V of the rows that are alive in {@code layer}, and computes causal attention for them. Layers are
+     * called in order, each once per step; layer 0 gets every row of the prompt.
+     *
+     * @param rows rows alive in this layer
+     * @param q queries, {@code [rows][queryHeads][headSize]}
+     * @param k keys, {@code [rows][kvHeads][headSize]}
+     * @param v values, {@code [rows][kvHeads][headSize]}
+     * @param out attention output, {@code [rows][queryHeads][headSize]}, written
+     * @return which of these rows go on to the next layer
+     */
+    RowSelection attendPrompt(
+            int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out);
+
+    /** Reserves what one more token can need; throws as {@link #beginPrompt} does. */
+    void beginToken();
+
+    /** Appends one token's K and V to {@code layer} and computes its attention; allocates nothing. */
+    void attend(int layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out);
+
+    /** Ends the step: its tokens count, tokens that left the recent window are pruned, settled V goes to its home. */
+    void commit();
+
+    /**
+     * A second sequence with the same tokens on the same blocks; a block is copied before its first write if shared.
+     *
+     * @throws KvCacheException.TooManySequences at the limit
+     */
+    KvSequence fork();
+
+    /**
+     * Forgets every token from position {@code length} on, as for rejected draft tokens. Tokens that were pruned
+     * earlier stay pruned.
+     *
+     * @throws KvCacheException.OutOfMemory if V that must be resident again does not fit; nothing changed
+     */
+    void truncate(int length);
+
+    /** What value fetching did since the sequence was opened. */
+    FetchReport fetchReport();
+
+    /** Gives every block back. A step that was begun and not committed is dropped. */
+    @Override
+    void close();
+}

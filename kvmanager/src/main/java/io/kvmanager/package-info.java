@@ -1,0 +1,21 @@
+/**
+ * The API of the KV cache manager: {@link io.kvmanager.KvCache} opens a cache from a
+ * {@link io.kvmanager.KvCacheConfig}, {@link io.kvmanager.KvSequence} is one request.
+ *
+ * <p>Reading order: {@code KvCache}, {@code KvSequence}, {@code CacheGeometry}, {@code KvCacheConfig},
+ * {@code RetentionPolicy}, {@code PlacementPolicy}, then package {@code io.kvmanager.spi} and the paging module.
+ *
+ * <p>The law of this package:
+ * <ul>
+ *   <li>Nothing is null unless marked so.
+ *   <li>Sizes are bytes, lengths tokens, times nanoseconds, ratios 0..1, and names say which.
+ *   <li>Whoever opens closes. A closed handle throws {@link java.lang.IllegalStateException}; only a cache may be
+ *       closed twice.
+ *   <li>A cache's methods may be called from any thread; a sequence belongs to one thread at a time.
+ *   <li>A failed reservation throws a {@link io.kvmanager.KvCacheException} and leaves everything as it was.
+ * </ul>
+ */
+@NullMarked
+package io.kvmanager;
+
+import org.jspecify.annotations.NullMarked;

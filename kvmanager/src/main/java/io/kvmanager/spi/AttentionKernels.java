@@ -1,0 +1,118 @@
+package io.kvmanager.spi;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * What a device computes over one slab. Tables are int32 block ids, in logical order, in device memory; all other
+ * buffers are F32, dense and row-major, in device memory. Scores are scaled by {@code 1/sqrt(headSize)}.
+ *
+ * <p>Slots are logical: slot {@code s} of a table is slot {@code s % blockTokens} of block {@code table[s /
+ * blockTokens]}.
+ */
+public interface AttentionKernels {
+
+    /** Which implementation this is: {@code plain}, {@code vector}. */
+    String name();
+
+    /** Zeroes a block, so that unwritten slots read as zero. */
+    void zero(int blockId);
+
+    /** Copies a block, for copy-on-write. */
+    void copyBlock(int fromBlockId, int toBlockId);
+
+    /**
+     * Stores rows of K or V.
+     *
+     * @param table block table
+     * @param firstSlot logical slot of the first row
+     * @param rows {@code [count][kvHeads][headSize]}
+     */
+    void append(MemorySegment table, int firstSlot, MemorySegment rows, int count);
+
+    /** Reads {@code count} rows of a table back to F32: the inverse of {@link #append}, up to rounding. */
+    void read(MemorySegment table, int firstSlot, MemorySegment rows, int count);
+
+    /**
+     * Causal attention of a prompt's rows over a layer's slots: row i sees slots 0..firstSlot+i.
+     *
+     * @param q {@code [rows][queryHeads][headSize]}
+     * @param keyTable K blocks
+     * @param valueTable V blocks, none absent
+     * @param out {@code [rows][queryHeads][headSize]}, written
+     * @param logSumExp {@code [rows][queryHeads]}, written
+     */
+    void attendPrompt(
+            MemorySegment q,
+            int rows,
+            int firstSlot,
+            MemorySegment keyTable,
+            MemorySegment valueTable,
+            MemorySegment out,
+            MemorySegment logSumExp);
+
+    /**
+     * Exact softmax weights of one query over slots 0..tokens-1, and each block's mass. Fills the workspace's weights
+     * (zero from {@code tokens} to the end of the last block), mass (blocks up to the last) and logSumExp.
+     *
+     * @param q {@code [queryHeads][headSize]}
+     * @param tokens slots, 1 or more
+     */
+    void scores(MemorySegment q, MemorySegment keyTable, int tokens, AttentionWorkspace workspace);
+
+    /**
+     * Weighted sum of the listed tiles' values: {@code out[h] (+)= sum over entries, slots of
+     * weights[h][block * blockTokens + slot] * value}.
+     *
+     * @param weights {@code [queryHeads][stride]}
+     * @param stride row length of {@code weights}, elements
+     * @param tiles what to read
+     * @param out {@code [queryHeads][headSize]}
+     * @param accumulate add to {@code out} rather than overwrite it
+     */
+    void values(MemorySegment weights, int stride, TileList tiles, MemorySegment out, boolean accumulate);
+
+    /**
+     * Scores slots by the attention that given queries pay them: {@code out[c] = sum over r of rowWeights[r] * mean
+     * over query heads of exp(q[r] . k[firstSlot + c] - logSumExp[r])}.
+     *
+     * @param q {@code [rows][queryHeads][headSize]}
+     * @param logSumExp {@code [rows][queryHeads]}
+     * @param rowWeights {@code [rows]}
+     * @param out {@code [count]}, written
+     */
+    void columnScores(
+            MemorySegment q,
+            MemorySegment logSumExp,
+            MemorySegment rowWeights,
+            int rows,
+            MemorySegment keyTable,
+            int firstSlot,
+            int count,
+            MemorySegment out);
+
+    /**
+     * Moves rows together: slot {@code kept[i]} of {@code fromTable} becomes slot {@code firstSlot + i} of
+     * {@code toTable}. The tables may be the same; {@code kept} is ascending and {@code kept[i] >= firstSlot + i}.
+     *
+     * @param kept {@code [count]} int32 logical slots
+     */
+    void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count);
+
+    /**
+     * Writes the mean of a full block's rows as one row of a summary block.
+     *
+     * @param blockId full block of V
+     * @param summaryBlockId block that receives the mean
+     * @param summarySlot its slot
+     */
+    void summarise(int blockId, int summaryBlockId, int summarySlot);
+
+    /** Copies a block to {@code host} at byte {@code hostOffset}. */
+    void store(int blockId, MemorySegment host, long hostOffset);
+
+    /** Copies a block back from {@code host}. */
+    void load(MemorySegment host, long hostOffset, int blockId);
+
+    /** Copies one tile from {@code host} at byte {@code hostOffset} into the slab. */
+    void loadTile(MemorySegment host, long hostOffset, int tileIndex);
+}
