@@ -1,0 +1,5 @@
+/** Models and the decode loop. */
+@NullMarked
+package io.kvmanager.inference;
+
+import org.jspecify.annotations.NullMarked;
