@@ -30,6 +30,8 @@ public record Ledger(List<Entry> entries, long deviceCapacityBytes, long hostCap
     }
 
     /**
+     * Bytes of one account.
+     *
      * @param tier where
      * @param account what for
      * @param bytes bytes held
