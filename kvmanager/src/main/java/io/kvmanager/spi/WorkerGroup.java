@@ -25,7 +25,7 @@ public final class WorkerGroup {
     private final ReentrantLock oneTask = new ReentrantLock();
     private final AtomicInteger next = new AtomicInteger();
     private final AtomicInteger active = new AtomicInteger();
-    private volatile int epoch;
+    private final AtomicInteger epoch = new AtomicInteger();
     private volatile @Nullable Throwable failure;
     private @Nullable Part task;
     private int parts;
@@ -81,7 +81,7 @@ public final class WorkerGroup {
         parts = count;
         next.set(0);
         active.set(workers.length);
-        epoch = epoch + 1;
+        epoch.incrementAndGet();
         for (Thread worker : workers) {
             LockSupport.unpark(worker);
         }
@@ -110,7 +110,7 @@ public final class WorkerGroup {
     private void work() {
         int seen = 0;
         while (true) {
-            for (int spins = 0; epoch == seen; spins++) {
+            for (int spins = 0; epoch.get() == seen; spins++) {
                 if (spins < SPINS) {
                     Thread.onSpinWait();
                 } else {
