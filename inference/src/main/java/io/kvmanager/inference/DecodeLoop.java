@@ -2,6 +2,8 @@ package io.kvmanager.inference;
 
 import io.kvmanager.KvSequence;
 import io.kvmanager.inference.model.Model;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.IntConsumer;
 
 /** Prompt in, tokens out: prefill, then sample, feed back, repeat. Start reading here. */
@@ -28,7 +30,39 @@ public final class DecodeLoop {
             int maxNewTokens,
             Sampler sampler,
             IntConsumer onToken) {
-        java.util.Objects.requireNonNull(model);
-        throw new UnsupportedOperationException("not built yet");
+        if (maxNewTokens < 1) {
+            throw new IllegalArgumentException("maxNewTokens " + maxNewTokens + " is not accepted; accepted: 1 or more");
+        }
+        Transformer transformer = new Transformer(model);
+        try (DecodeState state = new DecodeState(model.config(), Math.max(1, promptIds.length))) {
+            long start = System.nanoTime();
+            float[] logits = transformer.prefill(sequence, promptIds, state);
+            long prefilled = System.nanoTime();
+
+            List<Integer> ids = new ArrayList<>();
+            int steps = 0;
+            while (true) {
+                int id = sampler.sample(logits);
+                if (model.config().endIds().contains(id)) {
+                    return generation(ids, promptIds, prefilled - start, steps, prefilled, Generation.End.END_TOKEN);
+                }
+                ids.add(id);
+                onToken.accept(id);
+                if (ids.size() == maxNewTokens) {
+                    return generation(ids, promptIds, prefilled - start, steps, prefilled, Generation.End.LIMIT);
+                }
+                if (sequence.length() == model.config().context()) {
+                    return generation(ids, promptIds, prefilled - start, steps, prefilled, Generation.End.CONTEXT);
+                }
+                logits = transformer.decode(sequence, id, state);
+                steps++;
+            }
+        }
+    }
+
+    private static Generation generation(
+            List<Integer> ids, int[] promptIds, long prefillNanos, int steps, long decodeStart, Generation.End end) {
+        return new Generation(
+                ids, promptIds.length, prefillNanos, steps, System.nanoTime() - decodeStart, end);
     }
 }
