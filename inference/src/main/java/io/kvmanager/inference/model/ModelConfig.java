@@ -94,4 +94,11 @@ public record ModelConfig(
     public int keyElements() {
         return kvHeads * headSize;
     }
+
+    /** The same shape with other end tokens. */
+    ModelConfig withEndIds(List<Integer> ids) {
+        return new ModelConfig(
+                vocabulary, hidden, intermediate, layers, queryHeads, kvHeads, headSize, context, ropeTheta, rmsEpsilon,
+                ropePairing, startId, ids, tiedEmbeddings);
+    }
 }
