@@ -30,6 +30,11 @@ public final class RowSelection {
         return rows.length;
     }
 
+    /** Rows there were. */
+    public int of() {
+        return of;
+    }
+
     /** Index, among the present layer's rows, of the {@code i}-th row that goes on. */
     public int row(int i) {
         return rows[i];
