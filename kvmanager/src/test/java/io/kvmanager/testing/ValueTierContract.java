@@ -157,8 +157,7 @@ public abstract class ValueTierContract {
         }
         try (Device device = openDevice()) {
             MemorySegment slab = device.allocate(Tier.DEVICE, (long) cacheBlocks * geometry.blockBytes());
-            ValueTier tier =
-                    provider().open(device, geometry, device.kernels(geometry, slab), placement, ids, homes);
+            ValueTier tier = provider().open(device, geometry, device.kernels(geometry, slab), placement, ids, homes);
             assertEquals(
                     provider().deviceTableBytes(geometry, placement, homes),
                     device.allocatedBytes(Tier.DEVICE) - slab.byteSize());
@@ -238,8 +237,7 @@ public abstract class ValueTierContract {
     void selectionIsTheOracles(long seed) {
         Random random = new Random(seed);
         int homes = 1 + random.nextInt(40);
-        try (ValueTierRig rig =
-                rig(randomGeometry(random), randomSelection(random), random.nextInt(9), homes, seed)) {
+        try (ValueTierRig rig = rig(randomGeometry(random), randomSelection(random), random.nextInt(9), homes, seed)) {
             rig.storeAll(homes);
             double[] residentShares = {0, .1, .5, 1};
             for (int round = 0; round < 40; round++) {

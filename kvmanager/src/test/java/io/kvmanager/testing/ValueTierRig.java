@@ -114,7 +114,8 @@ final class ValueTierRig implements AutoCloseable {
     }
 
     byte[] block(int blockId) {
-        return slab.asSlice(geometry.blockOffset(blockId), geometry.blockBytes()).toArray(ValueLayout.JAVA_BYTE);
+        return slab.asSlice(geometry.blockOffset(blockId), geometry.blockBytes())
+                .toArray(ValueLayout.JAVA_BYTE);
     }
 
     /** The block id that stores pass through. */
@@ -253,7 +254,8 @@ final class ValueTierRig implements AutoCloseable {
                 continue;
             }
             assertTrue(entry < tiles.count(kvHead), "list of KV head " + kvHead + " is short; " + message);
-            assertEquals(block, tiles.block(kvHead, entry), "entry " + entry + " of KV head " + kvHead + "; " + message);
+            assertEquals(
+                    block, tiles.block(kvHead, entry), "entry " + entry + " of KV head " + kvHead + "; " + message);
             int tile = tiles.tile(kvHead, entry++);
             assertTrue(listed.add(tile), "tile " + tile + " is listed twice; " + message);
             if (resident[block]) {
@@ -275,8 +277,7 @@ final class ValueTierRig implements AutoCloseable {
     }
 
     /** Rest has the mass of what is not read and zeros elsewhere; with what is read it adds up to everything. */
-    private double checkRest(
-            int head, double[] mass, SortedSet<Integer> chosen, boolean[] resident, String message) {
+    private double checkRest(int head, double[] mass, SortedSet<Integer> chosen, boolean[] resident, String message) {
         double missed = 0;
         double read = 0;
         double all = 0;
