@@ -62,11 +62,10 @@ final class ValueSelector {
         groupSize = geometry.groupSize();
         blockTokens = geometry.blockTokens();
         limit = selection.maxTiles();
-        groupMass =
-                switch (selection) {
-                    case ValueSelection.TopN ignored -> TileKeys.ENDLESS;
-                    case ValueSelection.Nucleus nucleus -> nucleus.mass() * groupSize;
-                };
+        groupMass = switch (selection) {
+            case ValueSelection.TopN ignored -> TileKeys.ENDLESS;
+            case ValueSelection.Nucleus nucleus -> nucleus.mass() * groupSize;
+        };
     }
 
     /** Takes a step's masses and tables. */
