@@ -8,7 +8,7 @@ import java.util.Map;
 
 /**
  * A policy as users write it: {@code name}, {@code name(1,2)} or {@code name(key=value,other=1/2/3)}. Reading a
- * parameter takes it; {@link #done()} refuses what nobody took, so a misspelt key is an error and not a default.
+ * parameter takes it; {@link #done} refuses what nobody took, so a misspelt key is an error and not a default.
  */
 final class PolicyText {
     private final String key;

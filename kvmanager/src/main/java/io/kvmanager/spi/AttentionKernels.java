@@ -1,5 +1,7 @@
 package io.kvmanager.spi;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -70,6 +72,28 @@ public interface AttentionKernels {
      * @param accumulate add to {@code out} rather than overwrite it
      */
     void values(MemorySegment weights, int stride, TileList tiles, MemorySegment out, boolean accumulate);
+
+    /**
+     * Divides each query head's output by the mass that was read, {@code 1 - sum of its rest}. This version needs
+     * memory that the host can address.
+     *
+     * @param blocks logical blocks whose rest is filled
+     * @param out {@code [queryHeads][headSize]}, changed
+     */
+    default void renormalise(AttentionWorkspace workspace, int blocks, MemorySegment out) {
+        int queryHeads = (int) (workspace.logSumExp().byteSize() / 4);
+        long headSize = out.byteSize() / 4 / queryHeads;
+        for (int head = 0; head < queryHeads; head++) {
+            double missed = 0;
+            for (int block = 0; block < blocks; block++) {
+                missed += workspace.rest().getAtIndex(JAVA_FLOAT, (long) head * workspace.maxBlocks() + block);
+            }
+            float scale = (float) (1 / Math.max(1e-6, 1 - missed));
+            for (long i = head * headSize; i < (head + 1) * headSize; i++) {
+                out.setAtIndex(JAVA_FLOAT, i, out.getAtIndex(JAVA_FLOAT, i) * scale);
+            }
+        }
+    }
 
     /**
      * Scores slots by the attention that given queries pay them: {@code out[c] = sum over r of rowWeights[r] * mean

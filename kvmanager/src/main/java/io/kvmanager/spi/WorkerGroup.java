@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * <p>The caller's thread takes part. Parts are handed out by an atomic counter. Between tasks the workers spin for a
  * short while and then park. A caller that finds the group busy runs its parts alone.
  */
-public final class WorkerGroup {
+public final class WorkerGroup implements AutoCloseable {
     /** One part of a task. */
     @FunctionalInterface
     public interface Part {
@@ -22,15 +22,18 @@ public final class WorkerGroup {
     private static final int SPINS = 20_000;
 
     private final Thread[] workers;
+    private final boolean endless;
     private final ReentrantLock oneTask = new ReentrantLock();
     private final AtomicInteger next = new AtomicInteger();
     private final AtomicInteger active = new AtomicInteger();
-    private volatile int epoch;
+    private final AtomicInteger epoch = new AtomicInteger();
+    private volatile boolean closed;
     private volatile @Nullable Throwable failure;
     private @Nullable Part task;
     private int parts;
 
-    private WorkerGroup(int threads) {
+    private WorkerGroup(int threads, boolean endless) {
+        this.endless = endless;
         workers = new Thread[threads - 1];
         for (int i = 0; i < workers.length; i++) {
             workers[i] = Thread.ofPlatform().daemon().name("kv-worker-" + (i + 1)).unstarted(this::work);
@@ -40,12 +43,20 @@ public final class WorkerGroup {
 
     private static final class Shared {
         static final WorkerGroup GROUP = new WorkerGroup(
-                Math.max(1, Integer.getInteger("kv.threads", Runtime.getRuntime().availableProcessors())));
+                Math.max(1, Integer.getInteger("kv.threads", Runtime.getRuntime().availableProcessors())), true);
     }
 
     /** The process-wide group: a thread per processor, or as system property {@code kv.threads} says. */
     public static WorkerGroup shared() {
         return Shared.GROUP;
+    }
+
+    /** A group of its own, to be closed by whoever asked for it. */
+    public static WorkerGroup of(int threads) {
+        if (threads < 1) {
+            throw new IllegalArgumentException("threads " + threads + " is not accepted; accepted: 1 or more");
+        }
+        return new WorkerGroup(threads, false);
     }
 
     /** Threads that take part, the caller's included. */
@@ -55,7 +66,7 @@ public final class WorkerGroup {
 
     /** Runs {@code part.run(0..parts-1)} and returns when all have ended; throws what a part threw. */
     public void run(int parts, Part part) {
-        if (parts <= 1 || workers.length == 0 || oneTask.isHeldByCurrentThread() || !oneTask.tryLock()) {
+        if (parts <= 1 || workers.length == 0 || closed || oneTask.isHeldByCurrentThread() || !oneTask.tryLock()) {
             for (int i = 0; i < parts; i++) {
                 part.run(i);
             }
@@ -81,7 +92,7 @@ public final class WorkerGroup {
         parts = count;
         next.set(0);
         active.set(workers.length);
-        epoch = epoch + 1;
+        epoch.incrementAndGet();
         for (Thread worker : workers) {
             LockSupport.unpark(worker);
         }
@@ -110,7 +121,7 @@ public final class WorkerGroup {
     private void work() {
         int seen = 0;
         while (true) {
-            for (int spins = 0; epoch == seen; spins++) {
+            for (int spins = 0; epoch.get() == seen; spins++) {
                 if (spins < SPINS) {
                     Thread.onSpinWait();
                 } else {
@@ -118,8 +129,29 @@ public final class WorkerGroup {
                 }
             }
             seen++;
+            if (closed) {
+                return;
+            }
             takeParts();
             active.decrementAndGet();
+        }
+    }
+
+    /** Ends the threads; a second close does nothing. The shared group lives as long as the process. */
+    @Override
+    public void close() {
+        if (endless) {
+            throw new IllegalStateException("the shared worker group is not to be closed");
+        }
+        oneTask.lock();
+        try {
+            closed = true;
+            epoch.incrementAndGet();
+            for (Thread worker : workers) {
+                LockSupport.unpark(worker);
+            }
+        } finally {
+            oneTask.unlock();
         }
     }
 }

@@ -1,4 +1,21 @@
-/** Blocks, block tables, prefix sharing and retention. */
+/**
+ * Cache backends on blocks. The one door is {@link io.kvmanager.paging.PagedBackendProvider}.
+ *
+ * <p>Reading order: {@code PagedBackend}, {@code BlockPool}, {@code LayerShape}, {@code LayerBlocks},
+ * {@code PagedSequence}, {@code LayerAttention}, {@code PyramidSchedule}, {@code PivotalContext}; then
+ * {@code Footprint} and {@code PagedPlan}; {@code ContiguousBackend} stands apart.
+ *
+ * <p>The law of this package:
+ * <ul>
+ *   <li>A block is free, or held by as many owners as it has references; owners are the tables of open sequences and
+ *       the tile cache. Who writes to a block is its only owner.
+ *   <li>A step allocates only from what it reserved at its start, so it cannot fail half way.
+ *   <li>K and V of one slot always have the same logical index; pruning moves both.
+ *   <li>What is settled never moves again, so its V may be copied away and dropped.
+ *   <li>Everything below the public methods of {@code PagedSequence} and {@code PagedBackend} runs under the backend's
+ *       lock.
+ * </ul>
+ */
 @NullMarked
 package io.kvmanager.paging;
 

@@ -1,0 +1,158 @@
+package io.kvmanager.kernels;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.ElementType;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * Everything over a slab that only copies or converts: blocks, tiles and rows. Shared by all host kernels.
+ *
+ * <p>Rows outside are {@code [count][kvHeads][headSize]} F32; rows inside are where {@link CacheGeometry} puts them.
+ */
+final class BlockRows {
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
+
+    private final CacheGeometry geometry;
+    private final MemorySegment slab;
+    private final int kvHeads;
+    private final int headSize;
+    private final int rowBytes;
+    private final int slotShift;
+    private final int slotMask;
+
+    BlockRows(CacheGeometry geometry, MemorySegment slab) {
+        this.geometry = geometry;
+        this.slab = slab;
+        this.kvHeads = geometry.kvHeads();
+        this.headSize = geometry.headSize();
+        this.rowBytes = geometry.rowBytes();
+        this.slotShift = Integer.numberOfTrailingZeros(geometry.blockTokens());
+        this.slotMask = geometry.blockTokens() - 1;
+    }
+
+    void zero(int blockId) {
+        slab.asSlice(geometry.blockOffset(blockId), geometry.blockBytes()).fill((byte) 0);
+    }
+
+    void copyBlock(int fromBlockId, int toBlockId) {
+        MemorySegment.copy(
+                slab, geometry.blockOffset(fromBlockId), slab, geometry.blockOffset(toBlockId), geometry.blockBytes());
+    }
+
+    void store(int blockId, MemorySegment host, long hostOffset) {
+        MemorySegment.copy(slab, geometry.blockOffset(blockId), host, hostOffset, geometry.blockBytes());
+    }
+
+    void load(MemorySegment host, long hostOffset, int blockId) {
+        MemorySegment.copy(host, hostOffset, slab, geometry.blockOffset(blockId), geometry.blockBytes());
+    }
+
+    void loadTile(MemorySegment host, long hostOffset, int tileIndex) {
+        MemorySegment.copy(host, hostOffset, slab, geometry.tileOffset(tileIndex), geometry.tileBytes());
+    }
+
+    void append(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+        for (int i = 0; i < count; i++) {
+            for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+                long to = rowOffset(table, firstSlot + i, kvHead);
+                encode(rows, 4L * headSize * ((long) i * kvHeads + kvHead), to);
+            }
+        }
+    }
+
+    void read(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+        for (int i = 0; i < count; i++) {
+            for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+                long from = rowOffset(table, firstSlot + i, kvHead);
+                decode(from, rows, 4L * headSize * ((long) i * kvHeads + kvHead));
+            }
+        }
+    }
+
+    void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
+        for (int i = 0; i < count; i++) {
+            int slot = kept.getAtIndex(INT, i);
+            for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+                long from = rowOffset(fromTable, slot, kvHead);
+                long to = rowOffset(toTable, firstSlot + i, kvHead);
+                if (from != to) {
+                    MemorySegment.copy(slab, from, slab, to, rowBytes);
+                }
+            }
+        }
+    }
+
+    void summarise(int blockId, int summaryBlockId, int summarySlot) {
+        int slots = geometry.blockTokens();
+        for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+            long from = geometry.rowOffset(blockId, kvHead, 0);
+            long to = geometry.rowOffset(summaryBlockId, kvHead, summarySlot);
+            for (int e = 0; e < headSize; e++) {
+                double sum = 0;
+                for (int slot = 0; slot < slots; slot++) {
+                    sum += element(from + (long) slot * rowBytes, e);
+                }
+                setElement(to, e, (float) (sum / slots));
+            }
+        }
+    }
+
+    /** Byte offset in the slab of logical slot {@code slot} of {@code table} for one KV head. */
+    long rowOffset(MemorySegment table, int slot, int kvHead) {
+        int blockId = table.getAtIndex(INT, slot >> slotShift);
+        return geometry.rowOffset(blockId, kvHead, slot & slotMask);
+    }
+
+    /** Element {@code index} of the row at {@code rowOffset}, as F32. */
+    float element(long rowOffset, int index) {
+        return switch (geometry.elementType()) {
+            case F32 -> slab.get(FLOAT, rowOffset + 4L * index);
+            case F16 -> Float.float16ToFloat(slab.get(SHORT, rowOffset + 2L * index));
+            case BF16 -> Float.intBitsToFloat(slab.get(SHORT, rowOffset + 2L * index) << 16);
+        };
+    }
+
+    private void setElement(long rowOffset, int index, float value) {
+        ElementType type = geometry.elementType();
+        if (type == ElementType.F32) {
+            slab.set(FLOAT, rowOffset + 4L * index, value);
+        } else {
+            slab.set(SHORT, rowOffset + 2L * index, type.encode(value));
+        }
+    }
+
+    private void encode(MemorySegment rows, long from, long to) {
+        switch (geometry.elementType()) {
+            case F32 -> MemorySegment.copy(rows, from, slab, to, rowBytes);
+            case F16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    slab.set(SHORT, to + 2L * e, Float.floatToFloat16(rows.get(FLOAT, from + 4L * e)));
+                }
+            }
+            case BF16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    slab.set(SHORT, to + 2L * e, ElementType.BF16.encode(rows.get(FLOAT, from + 4L * e)));
+                }
+            }
+        }
+    }
+
+    private void decode(long from, MemorySegment rows, long to) {
+        switch (geometry.elementType()) {
+            case F32 -> MemorySegment.copy(slab, from, rows, to, rowBytes);
+            case F16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    rows.set(FLOAT, to + 4L * e, Float.float16ToFloat(slab.get(SHORT, from + 2L * e)));
+                }
+            }
+            case BF16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    rows.set(FLOAT, to + 4L * e, Float.intBitsToFloat(slab.get(SHORT, from + 2L * e) << 16));
+                }
+            }
+        }
+    }
+}

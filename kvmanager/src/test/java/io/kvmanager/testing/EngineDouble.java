@@ -1,0 +1,143 @@
+package io.kvmanager.testing;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.KvSequence;
+import io.kvmanager.RowSelection;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import java.util.function.BiFunction;
+
+/**
+ * Stands in for an engine: random q, k and v that depend on (seed, layer, position) alone, so that any sequence, fork
+ * or re-run of a position sees the same rows.
+ */
+public final class EngineDouble implements AutoCloseable {
+    private final CacheGeometry geometry;
+    private final long seed;
+    private final ReferenceCache reference;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment q;
+    private final MemorySegment k;
+    private final MemorySegment v;
+    private final MemorySegment out;
+
+    public EngineDouble(CacheGeometry geometry, long seed, int maxRows) {
+        this.geometry = geometry;
+        this.seed = seed;
+        this.reference = new ReferenceCache(geometry);
+        q = arena.allocate(4L * maxRows * geometry.queryRowElements(), 64);
+        k = arena.allocate(4L * maxRows * geometry.keyValueRowElements(), 64);
+        v = arena.allocate(4L * maxRows * geometry.keyValueRowElements(), 64);
+        out = arena.allocate(4L * maxRows * geometry.queryRowElements(), 64);
+    }
+
+    public ReferenceCache reference() {
+        return reference;
+    }
+
+    public float[] query(int layer, int position) {
+        return row(layer, position, 0, geometry.queryRowElements(), 2.0);
+    }
+
+    private float[] row(int layer, int position, int role, int elements, double scale) {
+        SplittableRandom random = new SplittableRandom(seed * 31 + layer * 1_000_003L + position * 7919L + role);
+        float[] row = new float[elements];
+        for (int i = 0; i < elements; i++) {
+            row[i] = (float) (random.nextGaussian() * scale);
+        }
+        return row;
+    }
+
+    private void fill(int layer, int row, int position) {
+        put(q, row, query(layer, position));
+        float[] key = row(layer, position, 1, geometry.keyValueRowElements(), 1);
+        float[] value = row(layer, position, 2, geometry.keyValueRowElements(), 1);
+        put(k, row, key);
+        put(v, row, value);
+        reference.put(layer, position, key, value);
+    }
+
+    private static void put(MemorySegment target, int row, float[] elements) {
+        MemorySegment.copy(
+                elements, 0, target, ValueLayout.JAVA_FLOAT, 4L * row * elements.length, elements.length);
+    }
+
+    private float[] output(int row) {
+        int elements = geometry.queryRowElements();
+        float[] result = new float[elements];
+        MemorySegment.copy(out, ValueLayout.JAVA_FLOAT, 4L * row * elements, result, 0, elements);
+        return result;
+    }
+
+    /** Runs a prompt; every row of a first prompt is compared with causal attention over the rows alive. */
+    public void prompt(KvSequence sequence, int tokens) {
+        int before = sequence.length();
+        sequence.beginPrompt(tokens);
+        int[] alive = new int[tokens];
+        for (int i = 0; i < tokens; i++) {
+            alive[i] = before + i;
+        }
+        for (int layer = 0; layer < geometry.layers(); layer++) {
+            for (int row = 0; row < alive.length; row++) {
+                fill(layer, row, alive[row]);
+            }
+            RowSelection survivors = sequence.attendPrompt(layer, alive.length, q, k, v, out);
+            if (before == 0) {
+                for (int row = 0; row < alive.length; row += Math.max(1, alive.length / 7)) {
+                    double[] expected = reference.attend(
+                            layer, query(layer, alive[row]), Arrays.copyOf(alive, row + 1));
+                    assertClose(expected, output(row), "prompt layer " + layer + " row " + row);
+                }
+            }
+            assertEquals(alive[alive.length - 1], survivors.select(alive)[survivors.count() - 1], "last row survives");
+            alive = survivors.select(alive);
+        }
+        sequence.commit();
+        assertEquals(before + tokens, sequence.length());
+    }
+
+    /** Runs one token and compares every layer's output with attention over what the layer says it retains. */
+    public void token(KvSequence sequence) {
+        token(sequence, (layer, positions) -> reference.attend(layer, query(layer, sequence.length()), positions));
+    }
+
+    /** Runs one token; {@code expected} maps a layer and its positions, the new one included, to an output. */
+    public void token(KvSequence sequence, BiFunction<Integer, int[], double[]> expected) {
+        int position = sequence.length();
+        int[][] before = new int[geometry.layers()][];
+        for (int layer = 0; layer < geometry.layers(); layer++) {
+            before[layer] = sequence.positions(layer);
+        }
+        sequence.beginToken();
+        for (int layer = 0; layer < geometry.layers(); layer++) {
+            fill(layer, 0, position);
+            sequence.attend(layer, q, k, v, out);
+            int[] positions = Arrays.copyOf(before[layer], before[layer].length + 1);
+            positions[positions.length - 1] = position;
+            assertClose(expected.apply(layer, positions), output(0), "layer " + layer + " position " + position);
+        }
+        sequence.commit();
+    }
+
+    private static void assertClose(double[] expected, float[] actual, String what) {
+        double norm = 0;
+        double error = 0;
+        for (int i = 0; i < expected.length; i++) {
+            norm += expected[i] * expected[i];
+            error += (expected[i] - actual[i]) * (expected[i] - actual[i]);
+        }
+        double relative = Math.sqrt(error / Math.max(norm, 1e-12));
+        assertTrue(relative < 2e-5, () -> what + ": relative error " + relative);
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

@@ -1,0 +1,56 @@
+package io.kvmanager.offload;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.PlacementPolicy;
+import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.Device;
+import io.kvmanager.spi.ValueTier;
+import io.kvmanager.spi.ValueTierProvider;
+
+/** Keeps V in the host memory of the cache's device, and fetched tiles in blocks of the cache's slab. */
+public final class HostValueTierProvider implements ValueTierProvider {
+
+    /** For {@link java.util.ServiceLoader}. */
+    public HostValueTierProvider() {}
+
+    @Override
+    public String name() {
+        return "host";
+    }
+
+    @Override
+    public long deviceTableBytes(CacheGeometry geometry, PlacementPolicy.Offloaded placement, int hostBlocks) {
+        return TileCache.tableBytes(geometry, placement, hostBlocks);
+    }
+
+    /**
+     * Opens a tier. {@code tileCacheBlocks} are exactly as many as hold {@code placement.tileCacheTiles()}, rounded up,
+     * and their tiles suffice for the most that one step can select.
+     */
+    @Override
+    public ValueTier open(
+            Device device,
+            CacheGeometry geometry,
+            AttentionKernels kernels,
+            PlacementPolicy.Offloaded placement,
+            int[] tileCacheBlocks,
+            int hostBlocks) {
+        int blocks = TileCache.blocks(geometry, placement);
+        if (tileCacheBlocks.length != blocks) {
+            throw new IllegalArgumentException(tileCacheBlocks.length + " tile cache blocks are not accepted; accepted: "
+                    + blocks + ", for tileCacheTiles " + placement.tileCacheTiles() + " and kvHeads "
+                    + geometry.kvHeads());
+        }
+        long slots = (long) blocks * geometry.kvHeads();
+        long most = (long) geometry.kvHeads() * Math.min(placement.selection().maxTiles(), Math.max(hostBlocks, 0));
+        if (slots < most) {
+            throw new IllegalArgumentException("tileCacheTiles " + placement.tileCacheTiles()
+                    + " is not accepted; accepted: " + most + " or more, for selection " + placement.selection());
+        }
+        if (hostBlocks < 0 || (long) hostBlocks * geometry.kvHeads() > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException(hostBlocks + " host blocks are not accepted; accepted: 0 to "
+                    + Integer.MAX_VALUE / geometry.kvHeads());
+        }
+        return new HostValueTier(device, geometry, kernels, placement, tileCacheBlocks, hostBlocks);
+    }
+}

@@ -1,0 +1,211 @@
+package io.kvmanager.offload;
+
+import static io.kvmanager.spi.BlockTables.ABSENT;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.PlacementPolicy;
+import io.kvmanager.Tier;
+import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.Device;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Which fetched tiles are in device memory: CLOCK with a second chance over flat int32 arrays, so that the same
+ * algorithm can run where attention runs.
+ *
+ * <pre>
+ * tile = home * kvHeads + kvHead         what is fetched
+ * slot = 0 .. slots-1                    where it can be: a tile of one of the cache's blocks; any slot, any KV head
+ *
+ * slotOfTile  [homes * kvHeads]          slot of a tile, or ABSENT
+ * tileOfSlot  [slots]                    tile in a slot, or ABSENT: the inverse
+ * referenced  [slots]                    1 if hit since the hand passed
+ * stamp       [slots]                    step that last used the slot; 0 never
+ * </pre>
+ *
+ * A step is:
+ * <ol>
+ *   <li>{@link #beginStep} opens it.
+ *   <li>{@link #touch} every wanted tile: what is present gets its reference bit and the step's stamp. All of them
+ *       before the first fetch, so that no fetch drops a tile that the same step wants.
+ *   <li>{@link #fetch} every wanted tile that is absent: into a free slot if there is one, else the hand goes around. It
+ *       passes slots of this step, takes the reference bit from slots that have it, and drops the first that has none.
+ * </ol>
+ * A fetched tile starts without the bit and earns it by a hit, so tiles that are wanted once do not push out those that
+ * are wanted again. The hand finds a slot within two rounds if a step wants no more tiles than there are slots.
+ */
+final class TileCache {
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+
+    private final int kvHeads;
+    private final int tileBytes;
+    private final int slots;
+    private final AttentionKernels kernels;
+    private final HostStore store;
+    private final MemorySegment slotOfTile;
+    private final MemorySegment tileOfSlot;
+    private final MemorySegment referenced;
+    private final MemorySegment stamp;
+    private final int[] slabTiles;
+    private final int[] freeSlots;
+    private final int tiles;
+    private int freeCount;
+    private int hand;
+    private int step;
+
+    /**
+     * An empty cache.
+     *
+     * @param blocks block ids that are split into slots
+     * @param homes homes of {@code store}
+     */
+    TileCache(
+            Device device, CacheGeometry geometry, AttentionKernels kernels, HostStore store, int[] blocks, int homes) {
+        this.kvHeads = geometry.kvHeads();
+        this.tileBytes = geometry.tileBytes();
+        this.kernels = kernels;
+        this.store = store;
+        this.slots = Math.multiplyExact(blocks.length, kvHeads);
+        this.tiles = Math.multiplyExact(homes, kvHeads);
+        this.slotOfTile = device.allocate(Tier.DEVICE, 4L * tiles);
+        this.tileOfSlot = device.allocate(Tier.DEVICE, 4L * slots);
+        this.referenced = device.allocate(Tier.DEVICE, 4L * slots);
+        this.stamp = device.allocate(Tier.DEVICE, 4L * slots);
+        this.slabTiles = new int[slots];
+        this.freeSlots = new int[slots];
+        for (int tile = 0; tile < tiles; tile++) {
+            slotOfTile.setAtIndex(INT, tile, ABSENT);
+        }
+        for (int slot = 0; slot < slots; slot++) {
+            tileOfSlot.setAtIndex(INT, slot, ABSENT);
+            slabTiles[slot] = geometry.tileIndex(blocks[slot / kvHeads], slot % kvHeads);
+            freeSlots[slot] = slots - 1 - slot;
+        }
+        freeCount = slots;
+    }
+
+    /** Blocks of the slab that hold {@code placement}'s tile slots. */
+    static int blocks(CacheGeometry geometry, PlacementPolicy.Offloaded placement) {
+        return Math.ceilDiv(placement.tileCacheTiles(), geometry.kvHeads());
+    }
+
+    /** Device bytes of the four arrays. */
+    static long tableBytes(CacheGeometry geometry, PlacementPolicy.Offloaded placement, int homes) {
+        return 4L * geometry.kvHeads() * (homes + 3L * blocks(geometry, placement));
+    }
+
+    /** Opens a step: from here on, what it touches or fetches stays until the next. */
+    void beginStep() {
+        step++;
+        if (step == 0) {
+            // Once in 2^32 steps the numbers start again; old stamps must not look new.
+            stamp.fill((byte) 0);
+            step = 1;
+        }
+    }
+
+    /** Marks a tile as used by this step, if it is present. */
+    void touch(int home, int kvHead) {
+        int slot = slot(home, kvHead);
+        if (slot != ABSENT) {
+            referenced.setAtIndex(INT, slot, 1);
+            stamp.setAtIndex(INT, slot, step);
+        }
+    }
+
+    /** The slot that holds a tile, or {@code ABSENT}. */
+    int slot(int home, int kvHead) {
+        return slotOfTile.getAtIndex(INT, (long) home * kvHeads + kvHead);
+    }
+
+    /** Tile index of a slot in the slab. */
+    int slabTile(int slot) {
+        return slabTiles[slot];
+    }
+
+    /** Copies an absent tile into a slot and returns the slot. A copy that fails leaves the slot free. */
+    int fetch(int home, int kvHead) {
+        if (freeCount == 0) {
+            drop(victim());
+        }
+        int slot = freeSlots[freeCount - 1];
+        kernels.loadTile(store.memory(), store.offset(home) + (long) kvHead * tileBytes, slabTiles[slot]);
+        freeCount--;
+        int tile = home * kvHeads + kvHead;
+        slotOfTile.setAtIndex(INT, tile, slot);
+        tileOfSlot.setAtIndex(INT, slot, tile);
+        referenced.setAtIndex(INT, slot, 0);
+        stamp.setAtIndex(INT, slot, step);
+        return slot;
+    }
+
+    /** Drops what is held of a home that was freed. */
+    void invalidate(int home) {
+        for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+            int slot = slot(home, kvHead);
+            if (slot != ABSENT) {
+                drop(slot);
+            }
+        }
+    }
+
+    private void drop(int slot) {
+        slotOfTile.setAtIndex(INT, tileOfSlot.getAtIndex(INT, slot), ABSENT);
+        tileOfSlot.setAtIndex(INT, slot, ABSENT);
+        freeSlots[freeCount++] = slot;
+    }
+
+    private int victim() {
+        for (int passed = 0; passed < 2 * slots; passed++) {
+            int slot = hand;
+            hand = hand + 1 == slots ? 0 : hand + 1;
+            if (stamp.getAtIndex(INT, slot) == step) {
+                continue;
+            }
+            if (referenced.getAtIndex(INT, slot) == 0) {
+                return slot;
+            }
+            referenced.setAtIndex(INT, slot, 0);
+        }
+        throw new IllegalStateException("one step wants more tiles than the tile cache's " + slots + " slots");
+    }
+
+    /** Recounts everything; a line for each thing that differs. */
+    List<String> audit() {
+        List<String> found = new ArrayList<>();
+        int held = 0;
+        for (int slot = 0; slot < slots; slot++) {
+            int tile = tileOfSlot.getAtIndex(INT, slot);
+            if (tile == ABSENT) {
+                continue;
+            }
+            held++;
+            if (tile < 0 || tile >= tiles) {
+                found.add("tile slot " + slot + " holds tile " + tile + ", which is not one of " + tiles);
+            } else if (slotOfTile.getAtIndex(INT, tile) != slot) {
+                found.add("tile slot " + slot + " holds tile " + tile + ", which is in slot "
+                        + slotOfTile.getAtIndex(INT, tile));
+            } else if (store.references(tile / kvHeads) <= 0) {
+                found.add("tile slot " + slot + " holds a tile of home " + tile / kvHeads + ", which is free");
+            }
+        }
+        for (int tile = 0; tile < tiles; tile++) {
+            int slot = slotOfTile.getAtIndex(INT, tile);
+            if (slot != ABSENT && (slot < 0 || slot >= slots || tileOfSlot.getAtIndex(INT, slot) != tile)) {
+                found.add("tile " + tile + " is said to be in slot " + slot + ", which does not hold it");
+            }
+        }
+        if (held + freeCount != slots) {
+            found.add(held + " held tile slots and " + freeCount + " free ones are not " + slots);
+        }
+        for (int i = 0; i < freeCount; i++) {
+            if (tileOfSlot.getAtIndex(INT, freeSlots[i]) != ABSENT) {
+                found.add("tile slot " + freeSlots[i] + " is on the free list and holds a tile");
+            }
+        }
+        return found;
+    }
+}

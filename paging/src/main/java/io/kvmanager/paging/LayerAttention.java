@@ -1,0 +1,228 @@
+package io.kvmanager.paging;
+
+import static io.kvmanager.RetentionPolicy.GENERATION_WINDOW;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.Compensation;
+import io.kvmanager.PlacementPolicy;
+import io.kvmanager.RetentionPolicy;
+import io.kvmanager.RowSelection;
+import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.ValueTier;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * What happens in one layer, step by step.
+ *
+ * <p>A token: 1. append k, v. 2. Exact softmax weights over all K, and each block's mass. 3. Choose the value tiles to
+ * read; fetch those that are not in device memory. 4. Weighted sum of these tiles, plus what stands in for the rest.
+ * 5. Remember the query where it may vote on pruning.
+ *
+ * <p>A first prompt: 1. append all rows. 2. Causal attention. 3. Score the context by the attention that the newest
+ * queries pay it; choose the pivotal context. 4. Either this layer keeps only that (cache-only), or only that goes on
+ * to the next layer (row-dropping).
+ */
+final class LayerAttention {
+    private final CacheGeometry geometry;
+    private final PyramidSchedule schedule;
+    private final RetentionPolicy retention;
+    private final Compensation compensation;
+    private final AttentionKernels kernels;
+    private final ValueTier tier;
+    private final AttentionWorkspace workspace;
+    private final SelectionWorkspace selection;
+    private final FetchTally tally;
+
+    LayerAttention(PagedBackend backend, FetchTally tally) {
+        this.geometry = backend.geometry();
+        this.schedule = backend.schedule();
+        this.retention = backend.config().retention();
+        this.compensation = backend.config().placement() instanceof PlacementPolicy.Offloaded offloaded
+                ? offloaded.compensation()
+                : Compensation.NONE;
+        this.kernels = backend.kernels();
+        this.tier = backend.tier();
+        this.workspace = backend.workspace();
+        this.selection = backend.selection();
+        this.tally = tally;
+    }
+
+    /** One token behind what the layer holds. */
+    void token(
+            LayerBlocks layer,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            int position,
+            MemorySegment out) {
+        layer.append(k, v, position);
+        kernels.scores(q, layer.keys, layer.kept(), workspace);
+        int blocks = layer.shape.blocks();
+        tier.select(workspace, blocks, layer.values, layer.homes, tally);
+        kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
+        switch (compensation) {
+            case NONE -> {}
+            case RENORMALISE -> kernels.renormalise(workspace, blocks, out);
+            case MEAN -> addMeans(layer, out);
+        }
+        layer.remember(q, workspace.logSumExp(), position);
+    }
+
+    private void addMeans(LayerBlocks layer, MemorySegment out) {
+        if (layer.shape.residentFrom() > layer.shape.sinkBlocks()) {
+            workspace.summaryTiles().clear();
+            workspace.summaryTiles().addBlocks(geometry, layer.summaries, layer.shape.summaryEnd());
+            kernels.values(workspace.rest(), workspace.maxBlocks(), workspace.summaryTiles(), out, true);
+        }
+    }
+
+    /** Several tokens behind what the layer holds, one after the other. */
+    void rows(
+            LayerBlocks layer,
+            int rows,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            int[] positions,
+            MemorySegment out) {
+        long queryBytes = 4L * geometry.queryRowElements();
+        long keyBytes = 4L * geometry.keyValueRowElements();
+        for (int row = 0; row < rows; row++) {
+            token(
+                    layer,
+                    q.asSlice(row * queryBytes, queryBytes),
+                    k.asSlice(row * keyBytes, keyBytes),
+                    v.asSlice(row * keyBytes, keyBytes),
+                    positions[row],
+                    out.asSlice(row * queryBytes, queryBytes));
+        }
+    }
+
+    /**
+     * A first prompt, whose rows have been appended.
+     *
+     * @param rows rows alive in this layer
+     * @param tokens tokens of the whole prompt
+     * @param positions position of each row
+     */
+    RowSelection prompt(
+            LayerBlocks layer, MemorySegment q, int rows, int tokens, int[] positions, MemorySegment out) {
+        // The scores' memory is free during a prompt: [rows][queryHeads] fits [queryHeads][maxTokens].
+        MemorySegment statistics = workspace.weights();
+        kernels.attendPrompt(q, rows, 0, layer.keys, layer.values, out, statistics);
+        int recent = schedule.recentAfterPrompt(tokens);
+        RowSelection survivors = RowSelection.all(rows);
+        int kept = schedule.keptAfterPrompt(layer.shape.layer, rows);
+        int propagated = schedule.propagatedRows(layer.shape.layer, rows, tokens);
+        if (propagated < rows) {
+            choose(layer, q, statistics, rows, propagated, 1 + recent);
+            survivors = new RowSelection(selection.chosen(propagated), rows);
+        } else if (kept < rows) {
+            choose(layer, q, statistics, rows, kept, Math.min(recent, kept));
+        }
+        rememberLast(layer, q, statistics, rows, positions);
+        layer.keepOfPrompt(selection.kept(), kept, recent);
+        return survivors;
+    }
+
+    /** Chooses {@code keep} of {@code rows} rows: the newest {@code recent}, and the best of the rest. */
+    private void choose(
+            LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int keep, int recent) {
+        int context = rows - recent;
+        int sinks = schedule.sinkTokens();
+        int poolingWidth = 1;
+        if (retention instanceof RetentionPolicy.Local) {
+            selection.scores().asSlice(0, 4L * context).fill((byte) 0);
+        } else {
+            int voters = recent;
+            double distanceWeight = 1;
+            if (retention instanceof RetentionPolicy.Pyramid pyramid) {
+                distanceWeight = pyramid.distanceWeight();
+            } else if (retention instanceof RetentionPolicy.PerLayer perLayer) {
+                voters = Math.min(perLayer.observationQueries(), recent);
+                poolingWidth = perLayer.poolingWidth();
+            }
+            score(layer, q, statistics, rows, voters, context, distanceWeight);
+        }
+        int end = selection
+                .pivotalContext()
+                .choose(selection.scores(), context, keep - recent, sinks, poolingWidth, 0, selection.kept(), 0);
+        selection.appendRange(end, context, rows);
+    }
+
+    private void score(
+            LayerBlocks layer,
+            MemorySegment q,
+            MemorySegment statistics,
+            int rows,
+            int voters,
+            int context,
+            double distanceWeight) {
+        for (int row = 0; row < voters; row++) {
+            selection
+                    .rowWeights()
+                    .setAtIndex(ValueLayout.JAVA_FLOAT, row, QueryWindow.rowWeight(row, voters, distanceWeight));
+        }
+        long first = (long) rows - voters;
+        kernels.columnScores(
+                q.asSlice(first * 4L * geometry.queryRowElements()),
+                statistics.asSlice(first * 4L * geometry.queryHeads()),
+                selection.rowWeights(),
+                voters,
+                layer.keys,
+                0,
+                context,
+                selection.scores());
+    }
+
+    private void rememberLast(
+            LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int[] positions) {
+        QueryWindow window = layer.queries;
+        if (window == null) {
+            return;
+        }
+        for (int row = Math.max(0, rows - window.capacity()); row < rows; row++) {
+            layer.remember(
+                    q.asSlice(row * 4L * geometry.queryRowElements(), 4L * geometry.queryRowElements()),
+                    statistics.asSlice(row * 4L * geometry.queryHeads(), 4L * geometry.queryHeads()),
+                    positions[row]);
+        }
+    }
+
+    /** Prunes the 16 tokens at the layer's frontier by the attention that the remembered queries pay them. */
+    void pruneWindow(LayerBlocks layer) {
+        int keepers = schedule.keptOfWindow(layer.shape.layer);
+        int frontier = layer.shape.frontier();
+        QueryWindow window = layer.queries;
+        if (window != null) {
+            double distanceWeight =
+                    retention instanceof RetentionPolicy.Pyramid pyramid ? pyramid.distanceWeight() : 1;
+            window.weights(distanceWeight, selection.rowWeights());
+            window.read(selection.queries());
+            kernels.columnScores(
+                    selection.queries(),
+                    window.logSumExp(),
+                    selection.rowWeights(),
+                    window.capacity(),
+                    layer.keys,
+                    frontier,
+                    GENERATION_WINDOW,
+                    selection.scores());
+        }
+        selection
+                .pivotalContext()
+                .choose(
+                        selection.scores(),
+                        GENERATION_WINDOW,
+                        keepers,
+                        0,
+                        1,
+                        frontier,
+                        selection.kept(),
+                        0);
+        layer.pruneWindow(selection.kept(), keepers);
+    }
+}

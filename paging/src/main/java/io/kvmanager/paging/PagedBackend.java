@@ -1,0 +1,267 @@
+package io.kvmanager.paging;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.KvCacheConfig;
+import io.kvmanager.KvCacheException.TooManySequences;
+import io.kvmanager.KvSequence;
+import io.kvmanager.Ledger;
+import io.kvmanager.Ledger.Account;
+import io.kvmanager.MemoryUse;
+import io.kvmanager.PlacementPolicy;
+import io.kvmanager.Tier;
+import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.Device;
+import io.kvmanager.spi.KvCacheBackend;
+import io.kvmanager.spi.ProviderSelection;
+import io.kvmanager.spi.ValueTier;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntFunction;
+
+/**
+ * A cache of blocks: one slab, one pool, block tables per (sequence, layer). Owns the device and everything taken from
+ * it; sequences own references to blocks.
+ *
+ * <p>All memory is taken at open: slab, tables for {@code maxSequences} sequences, one workspace. One lock guards all
+ * of it; it is held for one layer of one step at most.
+ */
+final class PagedBackend implements KvCacheBackend {
+    private final KvCacheConfig config;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final PyramidSchedule schedule;
+    private final TableLayout tableLayout;
+    private final Device device;
+    private final MemorySegment slab;
+    private final MemorySegment tables;
+    private final AttentionKernels kernels;
+    private final AttentionWorkspace workspace;
+    private final SelectionWorkspace selection;
+    private final BlockPool pool;
+    private final int[] tileCacheBlocks;
+    private final ValueTier tier;
+    private final int homes;
+    private final Deque<Integer> freeTables = new ArrayDeque<>();
+    private final Set<PagedSequence> sequences = new LinkedHashSet<>();
+    private boolean closed;
+
+    /** Opens over a device that becomes this backend's own. */
+    PagedBackend(KvCacheConfig config, PagedPlan plan, Device device) {
+        this.config = config;
+        this.device = device;
+        CacheGeometry geometry = config.geometry();
+        schedule = new PyramidSchedule(config.retention(), geometry.layers());
+        tableLayout = new TableLayout(config);
+        slab = device.allocate(Tier.DEVICE, (long) plan.blockCount() * geometry.blockBytes());
+        tables = device.allocate(Tier.DEVICE, config.maxSequences() * tableLayout.bytes());
+        kernels = device.kernels(geometry, slab);
+        workspace = new AttentionWorkspace(device, geometry, config.maxSequenceTokens());
+        selection = new SelectionWorkspace(device, geometry, schedule, config.maxSequenceTokens());
+        pool = new BlockPool(plan.blockCount());
+        homes = plan.homeCount();
+        tileCacheBlocks = takeTileCache(plan.tileCacheBlocks());
+        tier = config.placement() instanceof PlacementPolicy.Offloaded offloaded
+                ? ProviderSelection.valueTier().open(device, geometry, kernels, offloaded, tileCacheBlocks, homes)
+                : new ResidentValues(geometry);
+        for (int slot = 0; slot < config.maxSequences(); slot++) {
+            freeTables.add(slot);
+        }
+    }
+
+    private int[] takeTileCache(int blocks) {
+        int[] ids = new int[blocks];
+        if (!pool.tryReserve(blocks)) {
+            throw new IllegalStateException("the plan left no room for the tile cache");
+        }
+        for (int i = 0; i < blocks; i++) {
+            ids[i] = pool.allocate(Account.TILE_CACHE);
+        }
+        return ids;
+    }
+
+    @Override
+    public KvSequence openSequence() {
+        return register(slot -> new PagedSequence(this, slot));
+    }
+
+    /** Opens a sequence on a free set of tables. */
+    PagedSequence register(IntFunction<PagedSequence> opening) {
+        lock.lock();
+        try {
+            requireOpen();
+            Integer slot = freeTables.poll();
+            if (slot == null) {
+                throw new TooManySequences(config.maxSequences());
+            }
+            PagedSequence sequence = opening.apply(slot);
+            sequences.add(sequence);
+            return sequence;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    void unregister(PagedSequence sequence, int tableSlot) {
+        sequences.remove(sequence);
+        freeTables.add(tableSlot);
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the cache is closed");
+        }
+    }
+
+    @Override
+    public String deviceDescription() {
+        return device.description();
+    }
+
+    @Override
+    public Ledger ledger() {
+        lock.lock();
+        try {
+            long blockBytes = geometry().blockBytes();
+            List<Ledger.Entry> entries = new ArrayList<>();
+            for (Account account : Account.values()) {
+                entries.add(new Ledger.Entry(Tier.DEVICE, account, pool.blocksIn(account) * blockBytes));
+            }
+            entries.add(new Ledger.Entry(Tier.HOST, Account.FREE, (homes - tier.usedBlocks()) * blockBytes));
+            entries.add(new Ledger.Entry(Tier.HOST, Account.SEALED, tier.usedBlocks() * blockBytes));
+            return new Ledger(entries, slab.byteSize(), homes * blockBytes);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public MemoryUse memory() {
+        lock.lock();
+        try {
+            long blockBytes = geometry().blockBytes();
+            long beside = device.allocatedBytes(Tier.DEVICE) - slab.byteSize();
+            return new MemoryUse(
+                    beside + pool.usedBlocks() * blockBytes,
+                    beside + pool.peakUsedBlocks() * blockBytes,
+                    device.allocatedBytes(Tier.DEVICE),
+                    tier.usedBlocks() * blockBytes,
+                    tier.peakBlocks() * blockBytes,
+                    device.allocatedBytes(Tier.HOST));
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public List<String> audit() {
+        lock.lock();
+        try {
+            int[] blockReferences = new int[pool.capacity()];
+            int[] homeReferences = new int[homes];
+            for (int id : tileCacheBlocks) {
+                blockReferences[id]++;
+            }
+            for (PagedSequence sequence : sequences) {
+                sequence.count(blockReferences, homeReferences);
+            }
+            List<String> found = new ArrayList<>(pool.audit(blockReferences));
+            for (int home = 0; home < homes; home++) {
+                if (tier.references(home) != homeReferences[home]) {
+                    found.add("home " + home + " has " + tier.references(home) + " references, its owners hold "
+                            + homeReferences[home]);
+                }
+            }
+            found.addAll(tier.audit());
+            found.addAll(ledger().imbalances());
+            return found;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void close() {
+        lock.lock();
+        try {
+            if (!closed) {
+                List.copyOf(sequences).forEach(PagedSequence::close);
+                closed = true;
+                tier.close();
+                device.close();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Refuses buffers that are too short for {@code rows} rows. */
+    void requireRows(int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+        requireBytes("q", q, rows, geometry().queryRowElements());
+        requireBytes("k", k, rows, geometry().keyValueRowElements());
+        requireBytes("v", v, rows, geometry().keyValueRowElements());
+        requireBytes("out", out, rows, geometry().queryRowElements());
+    }
+
+    private static void requireBytes(String name, MemorySegment buffer, int rows, int rowElements) {
+        if (buffer.byteSize() < 4L * rows * rowElements) {
+            throw new IllegalArgumentException(name + " holds " + buffer.byteSize() + " bytes; " + rows + " rows of "
+                    + rowElements + " F32 elements are needed");
+        }
+    }
+
+    /** What a first prompt of {@code tokens} tokens holds at most. */
+    Footprint promptFootprint(int tokens) {
+        return new Footprint(config).run(tokens, tokens);
+    }
+
+    KvCacheConfig config() {
+        return config;
+    }
+
+    CacheGeometry geometry() {
+        return config.geometry();
+    }
+
+    ReentrantLock lock() {
+        return lock;
+    }
+
+    PyramidSchedule schedule() {
+        return schedule;
+    }
+
+    TableLayout tableLayout() {
+        return tableLayout;
+    }
+
+    /** Device memory of one sequence's tables. */
+    MemorySegment tableMemory(int tableSlot) {
+        return tables.asSlice(tableSlot * tableLayout.bytes(), tableLayout.bytes());
+    }
+
+    AttentionKernels kernels() {
+        return kernels;
+    }
+
+    AttentionWorkspace workspace() {
+        return workspace;
+    }
+
+    SelectionWorkspace selection() {
+        return selection;
+    }
+
+    BlockPool pool() {
+        return pool;
+    }
+
+    ValueTier tier() {
+        return tier;
+    }
+}

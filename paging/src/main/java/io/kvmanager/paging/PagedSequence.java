@@ -1,0 +1,253 @@
+package io.kvmanager.paging;
+
+import io.kvmanager.FetchReport;
+import io.kvmanager.KvCacheException.SequenceTooLong;
+import io.kvmanager.KvSequence;
+import io.kvmanager.RowSelection;
+import io.kvmanager.spi.FetchTally;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A sequence on blocks. Every public method takes the backend's lock, so sequences of one cache may run on different
+ * threads, one after the other within a step's layer.
+ *
+ * <pre>
+ * begin   reserve blocks and homes for the whole step, all layers, or throw
+ * layer   append, attend, and for a first prompt: prune and settle this layer at once
+ * commit  prune windows that left the recent window, settle, drop, give back what was not used
+ * </pre>
+ */
+final class PagedSequence implements KvSequence {
+    private final PagedBackend backend;
+    private final int tableSlot;
+    private final Reservation reservation;
+    private final LayerBlocks[] layers;
+    private final LayerAttention attention;
+    private final FetchTally tally = new FetchTally();
+    private final StepProtocol step = new StepProtocol();
+    private int length;
+    private int[] alive = new int[0];
+
+    PagedSequence(PagedBackend backend, int tableSlot) {
+        this.backend = backend;
+        this.tableSlot = tableSlot;
+        this.reservation =
+                new Reservation(backend.pool(), backend.tier(), backend.geometry(), backend::ledger);
+        this.attention = new LayerAttention(backend, tally);
+        this.layers = new LayerBlocks[backend.geometry().layers()];
+        MemorySegment memory = backend.tableMemory(tableSlot);
+        for (int layer = 0; layer < layers.length; layer++) {
+            LayerShape shape = new LayerShape(
+                    layer, backend.schedule(), backend.geometry(), backend.config().placement());
+            layers[layer] = new LayerBlocks(
+                    shape, backend, backend.tableLayout().tables(memory, layer), reservation);
+        }
+    }
+
+    private PagedSequence(PagedSequence parent, int tableSlot) {
+        this(parent.backend, tableSlot);
+        MemorySegment memory = backend.tableMemory(tableSlot);
+        for (int layer = 0; layer < layers.length; layer++) {
+            layers[layer] = new LayerBlocks(
+                    new LayerShape(parent.layers[layer].shape),
+                    backend,
+                    backend.tableLayout().tables(memory, layer),
+                    reservation);
+            layers[layer].shareFrom(parent.layers[layer]);
+        }
+        length = parent.length;
+    }
+
+    @Override
+    public int length() {
+        step.requireOpen();
+        return length;
+    }
+
+    @Override
+    public int retained(int layer) {
+        step.requireOpen();
+        return layers[layer].kept();
+    }
+
+    @Override
+    public int[] positions(int layer) {
+        step.requireOpen();
+        return layers[layer].positions();
+    }
+
+    @Override
+    public FetchReport fetchReport() {
+        return tally.report();
+    }
+
+    @Override
+    public void beginPrompt(int tokens) {
+        backend.lock().lock();
+        try {
+            step.requireIdle();
+            if (tokens < 1) {
+                throw new IllegalArgumentException("a prompt of " + tokens + " tokens; accepted: 1 or more");
+            }
+            reserve(tokens);
+            alive = RowSelection.all(tokens).rows();
+            for (int i = 0; i < tokens; i++) {
+                alive[i] += length;
+            }
+            step.begin(tokens, true);
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public void beginToken() {
+        backend.lock().lock();
+        try {
+            step.requireIdle();
+            reserve(1);
+            step.begin(1, false);
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    private void reserve(int tokens) {
+        int limit = backend.config().maxSequenceTokens();
+        if (length + tokens > limit) {
+            throw new SequenceTooLong(length + tokens, limit);
+        }
+        if (length == 0 && tokens > 1) {
+            Footprint prompt = backend.promptFootprint(tokens);
+            reservation.begin(prompt.peakBlocks(), prompt.peakHomes());
+            return;
+        }
+        int recent = backend.schedule().recentInGeneration(layers[0].kept() + 1);
+        int blocks = 0;
+        int homes = 0;
+        for (LayerBlocks layer : layers) {
+            blocks += layer.shape.newBlocks(tokens) + layer.sharedBlocks(tokens, recent);
+            homes += layer.shape.newHomes(tokens);
+        }
+        reservation.begin(blocks, homes);
+    }
+
+    @Override
+    public RowSelection attendPrompt(
+            int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+        backend.lock().lock();
+        try {
+            step.requireLayer(layer, true);
+            if (rows != alive.length) {
+                throw new IllegalArgumentException(
+                        "layer " + layer + " was given " + rows + " rows, " + alive.length + " are alive");
+            }
+            backend.requireRows(rows, q, k, v, out);
+            LayerBlocks blocks = layers[layer];
+            RowSelection survivors;
+            if (length == 0 && step.tokens() > 1) {
+                blocks.append(k, v, rows, alive);
+                survivors = attention.prompt(blocks, q, rows, step.tokens(), alive, out);
+                blocks.settle(tally);
+            } else {
+                attention.rows(blocks, rows, q, k, v, alive, out);
+                survivors = RowSelection.all(rows);
+            }
+            alive = survivors.select(alive);
+            step.layerDone(layers.length);
+            return survivors;
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public void attend(int layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+        backend.lock().lock();
+        try {
+            step.requireLayer(layer, false);
+            backend.requireRows(1, q, k, v, out);
+            attention.token(layers[layer], q, k, v, length, out);
+            step.layerDone(layers.length);
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public void commit() {
+        backend.lock().lock();
+        try {
+            step.requireComplete(layers.length);
+            length += step.tokens();
+            int recent = backend.schedule().recentInGeneration(layers[0].kept());
+            for (LayerBlocks layer : layers) {
+                while (layer.shape.pruneDue(recent)) {
+                    attention.pruneWindow(layer);
+                }
+                layer.settle(tally);
+            }
+            reservation.end();
+            step.end();
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public KvSequence fork() {
+        backend.lock().lock();
+        try {
+            step.requireIdle();
+            return backend.register(slot -> new PagedSequence(this, slot));
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public void truncate(int newLength) {
+        backend.lock().lock();
+        try {
+            step.requireIdle();
+            if (newLength < 0 || newLength > length) {
+                throw new IllegalArgumentException(
+                        "truncate to " + newLength + " tokens; accepted: 0 to " + length);
+            }
+            int onboard = 0;
+            for (LayerBlocks layer : layers) {
+                onboard += layer.blocksToOnboard(layer.slotsBelow(newLength));
+            }
+            reservation.begin(onboard, 0);
+            for (LayerBlocks layer : layers) {
+                layer.truncate(layer.slotsBelow(newLength), newLength, tally);
+            }
+            reservation.end();
+            length = newLength;
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public void close() {
+        backend.lock().lock();
+        try {
+            step.close();
+            reservation.end();
+            for (LayerBlocks layer : layers) {
+                layer.release();
+            }
+            backend.unregister(this, tableSlot);
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    /** Adds this sequence's references to the recounts. */
+    void count(int[] blockReferences, int[] homeReferences) {
+        for (LayerBlocks layer : layers) {
+            layer.count(blockReferences, homeReferences);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+package io.kvmanager.paging;
+
+/** The order in which a sequence is used: begin, every layer once and in order, commit. Misuse throws. */
+final class StepProtocol {
+    private static final int NO_STEP = 0;
+
+    private int tokens = NO_STEP;
+    private boolean prompt;
+    private int nextLayer;
+    private boolean closed;
+
+    void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the sequence is closed");
+        }
+    }
+
+    void requireIdle() {
+        requireOpen();
+        if (tokens != NO_STEP) {
+            throw new IllegalStateException("a step of " + tokens + " tokens was begun and not committed");
+        }
+    }
+
+    void begin(int stepTokens, boolean isPrompt) {
+        tokens = stepTokens;
+        prompt = isPrompt;
+        nextLayer = 0;
+    }
+
+    int tokens() {
+        return tokens;
+    }
+
+    void requireLayer(int layer, boolean forPrompt) {
+        requireOpen();
+        if (tokens == NO_STEP || prompt != forPrompt) {
+            throw new IllegalStateException(
+                    forPrompt ? "attendPrompt without beginPrompt" : "attend without beginToken");
+        }
+        if (layer != nextLayer) {
+            throw new IllegalStateException("layer " + layer + " is out of order, " + nextLayer + " is next");
+        }
+    }
+
+    void layerDone(int layers) {
+        nextLayer++;
+        if (nextLayer > layers) {
+            throw new IllegalStateException("layer " + (nextLayer - 1) + " does not exist");
+        }
+    }
+
+    void requireComplete(int layers) {
+        requireOpen();
+        if (tokens == NO_STEP || nextLayer != layers) {
+            throw new IllegalStateException("commit after " + nextLayer + " of " + layers + " layers");
+        }
+    }
+
+    void end() {
+        tokens = NO_STEP;
+    }
+
+    void close() {
+        requireOpen();
+        closed = true;
+        tokens = NO_STEP;
+    }
+}
