@@ -22,8 +22,16 @@ public final class NaiveSequence implements KvSequence {
         int[] keep(int layer, int rows);
     }
 
+    /** Which tokens a layer's queries see. */
+    @FunctionalInterface
+    public interface Mask {
+        /** Whether {@code layer} sees the token in slot {@code slot}. */
+        boolean visible(int layer, int slot);
+    }
+
     private final ModelConfig config;
     private final Dropping dropping;
+    private final Mask mask;
     private final float[][] keys;
     private final float[][] values;
     private final int[] held;
@@ -34,13 +42,23 @@ public final class NaiveSequence implements KvSequence {
 
     /** Keeps everything. */
     public NaiveSequence(ModelConfig config) {
-        this(config, (layer, rows) -> IntStream.range(0, rows).toArray());
+        this(config, (layer, rows) -> IntStream.range(0, rows).toArray(), (layer, slot) -> true);
+    }
+
+    /** Keeps everything and hides some of it. */
+    public static NaiveSequence masked(ModelConfig config, Mask mask) {
+        return new NaiveSequence(config, (layer, rows) -> IntStream.range(0, rows).toArray(), mask);
     }
 
     /** Drops rows behind layers. */
-    public NaiveSequence(ModelConfig config, Dropping dropping) {
+    public static NaiveSequence dropping(ModelConfig config, Dropping dropping) {
+        return new NaiveSequence(config, dropping, (layer, slot) -> true);
+    }
+
+    private NaiveSequence(ModelConfig config, Dropping dropping, Mask mask) {
         this.config = config;
         this.dropping = dropping;
+        this.mask = mask;
         keys = new float[config.layers()][config.context() * config.keyElements()];
         values = new float[config.layers()][config.context() * config.keyElements()];
         held = new int[config.layers()];
@@ -110,7 +128,8 @@ public final class NaiveSequence implements KvSequence {
                 dot += (double) q.getAtIndex(JAVA_FLOAT, queryAt + i)
                         * keys[layer][token * config.keyElements() + headAt + i];
             }
-            scores[token] = dot * scale;
+            boolean own = token == held[layer] - 1;
+            scores[token] = own || mask.visible(layer, token) ? dot * scale : Double.NEGATIVE_INFINITY;
             largest = Math.max(largest, scores[token]);
         }
         double total = 0;
