@@ -47,7 +47,8 @@ public final class NaiveSequence implements KvSequence {
 
     /** Keeps everything and hides some of it. */
     public static NaiveSequence masked(ModelConfig config, Mask mask) {
-        return new NaiveSequence(config, (layer, rows) -> IntStream.range(0, rows).toArray(), mask);
+        return new NaiveSequence(
+                config, (layer, rows) -> IntStream.range(0, rows).toArray(), mask);
     }
 
     /** Drops rows behind layers. */
@@ -105,8 +106,7 @@ public final class NaiveSequence implements KvSequence {
         attendRow(layer, 0, q, k, v, out);
     }
 
-    private void attendRow(
-            int layer, int row, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+    private void attendRow(int layer, int row, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
         int elements = config.keyElements();
         int at = held[layer]++ * elements;
         MemorySegment.copy(k, JAVA_FLOAT, 4L * row * elements, keys[layer], at, elements);

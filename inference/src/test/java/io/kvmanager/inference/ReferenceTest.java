@@ -20,16 +20,22 @@ final class ReferenceTest {
         Model model = Model.load(Model.EMBEDDED);
         for (JsonNode expected : reference.path("cases")) {
             int[] ids = integers(expected.path("ids"));
-            assertArrayEquals(ids, model.tokenizer().encode(expected.path("prompt").textValue()));
+            assertArrayEquals(
+                    ids, model.tokenizer().encode(expected.path("prompt").textValue()));
             check(model, ids, floats(expected.path("last_logits")), 1e-3);
 
             Score score = Scoring.teacherForced(
-                    model, new NaiveSequence(model.config()), Arrays.copyOf(ids, 1), Arrays.copyOfRange(ids, 1, ids.length));
+                    model,
+                    new NaiveSequence(model.config()),
+                    Arrays.copyOf(ids, 1),
+                    Arrays.copyOfRange(ids, 1, ids.length));
             assertEquals(expected.path("nats_per_token").doubleValue(), score.meanNats(), 2e-4);
 
-            List<Integer> greedy = greedy(model, ids, expected.path("greedy_ids").size());
+            List<Integer> greedy =
+                    greedy(model, ids, expected.path("greedy_ids").size());
             assertArrayEquals(integers(expected.path("greedy_ids")), integers(greedy));
-            assertEquals(expected.path("greedy_text").textValue(), model.tokenizer().decode(greedy));
+            assertEquals(
+                    expected.path("greedy_text").textValue(), model.tokenizer().decode(greedy));
         }
     }
 
@@ -48,11 +54,15 @@ final class ReferenceTest {
         Model model = Model.load(SharedFiles.path(file).toString());
         for (JsonNode expected : reference.path("cases")) {
             int[] ids = integers(expected.path("tokens"));
-            assertArrayEquals(ids, model.tokenizer().encode(expected.path("prompt").textValue()));
+            assertArrayEquals(
+                    ids, model.tokenizer().encode(expected.path("prompt").textValue()));
             check(model, ids, floats(expected.path("last_logits_f32")), 2e-4);
 
             Score score = Scoring.teacherForced(
-                    model, new NaiveSequence(model.config()), Arrays.copyOf(ids, 1), Arrays.copyOfRange(ids, 1, ids.length));
+                    model,
+                    new NaiveSequence(model.config()),
+                    Arrays.copyOf(ids, 1),
+                    Arrays.copyOfRange(ids, 1, ids.length));
             assertEquals(expected.path("mean_nll").doubleValue(), score.meanNats(), 1e-4);
 
             int[] greedy = integers(expected.path("greedy_continuation"));
@@ -65,8 +75,7 @@ final class ReferenceTest {
     private static void check(Model model, int[] ids, float[] expected, double tolerance) {
         try (DecodeState state = new DecodeState(model.config(), ids.length)) {
             Transformer transformer = new Transformer(model);
-            double worst = difference(
-                    expected, transformer.prefill(new NaiveSequence(model.config()), ids, state));
+            double worst = difference(expected, transformer.prefill(new NaiveSequence(model.config()), ids, state));
             NaiveSequence stepwise = new NaiveSequence(model.config());
             float[] logits = transformer.prefill(stepwise, Arrays.copyOf(ids, 1), state);
             for (int i = 1; i < ids.length; i++) {

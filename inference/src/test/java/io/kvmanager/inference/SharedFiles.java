@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Assumptions;
 
-/** Reference files that lie beside the repository, in {@code ../shared}; a test that needs one skips where it is absent. */
+/** Reference files beside the repository, in {@code ../shared}; a test that needs one skips where it is absent. */
 public final class SharedFiles {
     private SharedFiles() {}
 
@@ -18,7 +18,8 @@ public final class SharedFiles {
         while (folder != null && !Files.isDirectory(folder.resolve("kvmanager"))) {
             folder = folder.getParent();
         }
-        Path found = folder == null ? Path.of(name) : folder.resolveSibling("shared").resolve(name);
+        Path found =
+                folder == null ? Path.of(name) : folder.resolveSibling("shared").resolve(name);
         Assumptions.assumeTrue(Files.exists(found), "skipped: no ../shared/" + name + " beside the repository");
         return found;
     }

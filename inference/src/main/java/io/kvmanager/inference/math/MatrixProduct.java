@@ -4,8 +4,8 @@ import io.kvmanager.spi.WorkerGroup;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code out[rows][outputs] = x[rows][inputs] * weights[outputs][inputs]^T} on every core. Allocates nothing, keeps what
- * it works on in fields, and so belongs to one thread at a time.
+ * {@code out[rows][outputs] = x[rows][inputs] * weights[outputs][inputs]^T} on every core. Allocates nothing, keeps
+ * what it works on in fields, and so belongs to one thread at a time.
  *
  * <p>A product is cut into blocks of rows and, where those are too few to share, ranges of panels; a product that takes
  * less than handing it out would stays on the caller's thread.

@@ -24,8 +24,7 @@ final class PlainKernels implements Kernels {
         }
     }
 
-    private static void panel(
-            float[] w, int wAt, float[] x, int xAt, int inputs, float[] out, int outAt, int width) {
+    private static void panel(float[] w, int wAt, float[] x, int xAt, int inputs, float[] out, int outAt, int width) {
         Arrays.fill(out, outAt, outAt + width, 0);
         for (int input = 0; input < inputs; input++) {
             float element = x[xAt + input];

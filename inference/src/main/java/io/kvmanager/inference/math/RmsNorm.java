@@ -21,7 +21,7 @@ public final class RmsNorm {
         return gain.length;
     }
 
-    /** Normalises {@code rows} rows of {@code x} into {@code y}, both {@code [rows][elements]}; may be the same array. */
+    /** Normalises {@code rows} rows of {@code x} into {@code y}, both {@code [rows][elements]}; may be one array. */
     public void apply(int rows, float[] x, float[] y) {
         for (int row = 0; row < rows; row++) {
             apply(x, y, row * gain.length, gain, epsilon);

@@ -42,8 +42,8 @@ final class MatrixProductTest {
     private static void check(MatrixProduct product, Random random, int outputs, int inputs, int rows) {
         float[] w = gaussian(random, outputs * inputs);
         float[] x = gaussian(random, rows * inputs);
-        Matrix weights = new Matrix(
-                outputs, inputs, (output, row) -> System.arraycopy(w, output * inputs, row, 0, inputs));
+        Matrix weights =
+                new Matrix(outputs, inputs, (output, row) -> System.arraycopy(w, output * inputs, row, 0, inputs));
         float[] out = new float[rows * outputs + 1];
         Arrays.fill(out, UNTOUCHED);
         product.multiply(weights, x, rows, out);

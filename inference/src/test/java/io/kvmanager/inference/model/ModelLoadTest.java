@@ -110,11 +110,18 @@ final class ModelLoadTest {
         spoilt(header -> header.remove(query), "tensor " + query + " is missing");
         spoilt(header -> entry(header, query).put("dtype", "I8"), "has type I8; accepted: F32, F16, BF16");
         spoilt(header -> entry(header, query).put("dtype", "F16"), "takes 256 bytes, its shape and type make 128");
-        spoilt(header -> entry(header, query).putArray("shape").add(4).add(16), "has shape [4, 16], config.json asks for [8, 8]");
+        spoilt(
+                header -> entry(header, query).putArray("shape").add(4).add(16),
+                "has shape [4, 16], config.json asks for [8, 8]");
         spoilt(header -> entry(header, query).putArray("data_offsets").add(4), "is malformed");
         spoilt(header -> entry(header, query).putArray("data_offsets").add(9).add(4), "is malformed");
         spoilt(header -> entry(header, query).remove("dtype"), "is malformed");
-        spoilt(header -> entry(header, "model.norm.weight").putArray("data_offsets").add(0).add(1 << 20), "is truncated");
+        spoilt(
+                header -> entry(header, "model.norm.weight")
+                        .putArray("data_offsets")
+                        .add(0)
+                        .add(1 << 20),
+                "is truncated");
         spoilt(header -> header.remove("model.norm.weight"), "its tensors end at byte");
     }
 
@@ -197,8 +204,8 @@ final class ModelLoadTest {
     }
 
     private static void assertRefused(String model, String file, String reason) {
-        String message = String.valueOf(
-                assertThrows(ModelFormatException.class, () -> Model.load(model)).getMessage());
+        String message = String.valueOf(assertThrows(ModelFormatException.class, () -> Model.load(model))
+                .getMessage());
         assertTrue(message.contains(file) && message.contains(reason), message);
         assertEquals(1, message.lines().count(), message);
     }

@@ -64,7 +64,12 @@ final class TinyModel {
     }
 
     private void makeTokenizer() {
-        tokenizer.putArray("added_tokens").addObject().put("id", 256).put("content", "<s>").put("special", true);
+        tokenizer
+                .putArray("added_tokens")
+                .addObject()
+                .put("id", 256)
+                .put("content", "<s>")
+                .put("special", true);
         tokenizer.putObject("pre_tokenizer").put("type", "ByteLevel").put("add_prefix_space", false);
         tokenizer.putObject("decoder").put("type", "ByteLevel");
         ObjectNode model = tokenizer.putObject("model").put("type", "BPE");
@@ -97,7 +102,8 @@ final class TinyModel {
             shapes.forEach((name, shape) -> put(name, shape, header, data));
             spoilHeader.accept(header);
             byte[] text = header.toString().getBytes(StandardCharsets.UTF_8);
-            ByteBuffer file = ByteBuffer.allocate(8 + text.length + data.position()).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer file =
+                    ByteBuffer.allocate(8 + text.length + data.position()).order(ByteOrder.LITTLE_ENDIAN);
             file.putLong(text.length).put(text).put(data.flip());
             Files.write(folder.resolve("model.safetensors"), file.array());
             return folder;

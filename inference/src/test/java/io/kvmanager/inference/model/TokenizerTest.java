@@ -94,8 +94,7 @@ final class TokenizerTest {
     @Test
     void mergesFollowTheirRank(@TempDir Path folder) {
         TinyModel tiny = new TinyModel();
-        ObjectNode vocabulary =
-                (ObjectNode) tiny.tokenizer.path("model").path("vocab");
+        ObjectNode vocabulary = (ObjectNode) tiny.tokenizer.path("model").path("vocab");
         vocabulary.put("bc", 257).put("ab", 258).put("abc", 259);
         tiny.config.put("vocab_size", 260);
         tiny.shapes.put("model.embed_tokens.weight", new int[] {260, TinyModel.HIDDEN});
@@ -115,7 +114,8 @@ final class TokenizerTest {
                 "pre_tokenizer  | {\"type\": \"Digits\"}                                 | ends with ByteLevel",
                 "pre_tokenizer  | {\"type\": \"ByteLevel\", \"add_prefix_space\": true}  | add_prefix_space false",
                 "decoder        | {\"type\": \"Metaspace\"}                              | accepted: ByteLevel",
-                "post_processor | {\"type\": \"BertProcessing\"}                         | accepted: TemplateProcessing",
+                "post_processor | {\"type\": \"BertProcessing\"}                         | accepted:"
+                        + " TemplateProcessing",
                 "model          | {\"type\": \"Unigram\"}                                | accepted: BPE",
                 "model          | {\"type\": \"BPE\", \"byte_fallback\": true}           | accepted: false",
                 "model          | {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []} | no token for byte"
@@ -154,7 +154,8 @@ final class TokenizerTest {
 
     /** Three special ids, 256 bytes, then " ", a, b, ab, " ab", " a", é's like, in that order. */
     private static MemorySegment pieces() {
-        ByteBuffer bytes = ByteBuffer.allocate(8192).order(ByteOrder.LITTLE_ENDIAN).putInt(8);
+        ByteBuffer bytes =
+                ByteBuffer.allocate(8192).order(ByteOrder.LITTLE_ENDIAN).putInt(8);
         for (String special : new String[] {"<unk>", "<s>", "</s>"}) {
             piece(bytes, special, 0);
         }
