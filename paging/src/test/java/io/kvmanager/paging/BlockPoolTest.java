@@ -95,7 +95,9 @@ class BlockPoolTest {
                 }
                 case 4 -> {
                     if (!held.isEmpty()) {
-                        pool.release(held.remove(random.nextInt(held.size())));
+                        int last = held.removeLast();
+                        int at = random.nextInt(held.size() + 1);
+                        pool.release(at == held.size() ? last : held.set(at, last));
                     }
                 }
                 default -> {

@@ -42,7 +42,7 @@ class DecodeAllocationTest {
                 KvSequence sequence = leaks.open(config).openSequence()) {
             MemorySegment rows = arena.allocate(4L * PROMPT * GEOMETRY.queryRowElements(), 64);
             for (long i = 0; i < rows.byteSize() / 4; i++) {
-                rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin(i));
+                rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) Math.sin((double) i));
             }
             MemorySegment out = arena.allocate(rows.byteSize(), 64);
             int alive = PROMPT;
