@@ -137,7 +137,9 @@ class GenerationPruningTest {
         order.sort(Comparator.comparingDouble((Integer c) -> -score[c]).thenComparing(c -> c));
         List<Integer> dropped = new ArrayList<>(order.subList(schedule.keptOfWindow(layer), 16));
         dropped.sort(Comparator.reverseOrder());
-        dropped.forEach(c -> slots.remove(frontier + c));
+        for (int c : dropped) {
+            slots.subList(frontier + c, frontier + c + 1).clear();
+        }
     }
 
     @Test
