@@ -79,11 +79,11 @@ final class TileKeys {
         long pivot = keys[last];
         int end = low;
         for (int i = low; i < last; i++) {
+            // Exchanged in any case and kept by counting: which way the comparison goes cannot be predicted.
             long key = keys[i];
-            if (key > pivot) {
-                keys[i] = keys[end];
-                keys[end++] = key;
-            }
+            keys[i] = keys[end];
+            keys[end] = key;
+            end += key > pivot ? 1 : 0;
         }
         swap(keys, end, last);
         return end;
