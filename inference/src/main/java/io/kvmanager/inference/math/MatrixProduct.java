@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 public final class MatrixProduct {
     private static final int BLOCK_ROWS = 64;
     private static final int PARTS_PER_THREAD = 4;
-    private static final long FEWEST_SHARED_MULTIPLIES = 1 << 15;
+    private static final long FEWEST_SHARED_MULTIPLIES = 1 << 16;
 
     private final Kernels kernels;
     private final WorkerGroup workers;

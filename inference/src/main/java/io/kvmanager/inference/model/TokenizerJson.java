@@ -234,7 +234,7 @@ final class TokenizerJson {
         StringBuilder characters = new StringBuilder();
         int free = 0x100;
         for (int value = 0; value < 256; value++) {
-            boolean printable = value >= '!' && value <= '~' || value >= 0xa1 && value != 0xad;
+            boolean printable = (value >= '!' && value <= '~') || (value >= 0xa1 && value != 0xad);
             characters.append((char) (printable ? value : free++));
         }
         return characters.toString();
