@@ -90,7 +90,7 @@ final class ValueSelector {
         for (int block = 0; block < count; block++) {
             if (blockIds[block] == ABSENT) {
                 if (homes[block] == ABSENT) {
-                    throw new IllegalStateException("logical block " + block + " has neither a device block nor a home");
+                    throw new IllegalStateException("logical block " + block + " has no device block and no home");
                 }
                 offloaded[offloadedCount++] = block;
             }
