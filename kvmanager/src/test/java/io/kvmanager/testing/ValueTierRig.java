@@ -149,7 +149,7 @@ final class ValueTierRig implements AutoCloseable {
         }
     }
 
-    /** Fills the tables: each logical block is resident with the given probability, some of them with a home as well. */
+    /** Fills the tables: a logical block is resident with the given probability, and may have a home as well. */
     void randomTables(int blocks, double residentShare) {
         List<Integer> homes = new ArrayList<>(contents.keySet());
         Collections.shuffle(homes, random);
