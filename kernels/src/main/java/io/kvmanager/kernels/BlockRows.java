@@ -17,6 +17,7 @@ final class BlockRows {
 
     private final CacheGeometry geometry;
     private final MemorySegment slab;
+    private final MemorySegment zeros; // copied from: a slice to fill would be an allocation
     private final int kvHeads;
     private final int headSize;
     private final int rowBytes;
@@ -26,6 +27,7 @@ final class BlockRows {
     BlockRows(CacheGeometry geometry, MemorySegment slab) {
         this.geometry = geometry;
         this.slab = slab;
+        this.zeros = MemorySegment.ofArray(new byte[geometry.blockBytes()]);
         this.kvHeads = geometry.kvHeads();
         this.headSize = geometry.headSize();
         this.rowBytes = geometry.rowBytes();
@@ -34,7 +36,7 @@ final class BlockRows {
     }
 
     void zero(int blockId) {
-        slab.asSlice(geometry.blockOffset(blockId), geometry.blockBytes()).fill((byte) 0);
+        MemorySegment.copy(zeros, 0, slab, geometry.blockOffset(blockId), geometry.blockBytes());
     }
 
     void copyBlock(int fromBlockId, int toBlockId) {
