@@ -70,11 +70,12 @@ final class DemoCommand implements Callable<Integer> {
         Model model = Model.load(Model.EMBEDDED);
         DemoStory whole = DemoStory.of(model.tokenizer());
         DemoStory story = quick ? whole.shortened(160, 48) : whole;
-        int[] promptIds = prompt == null ? story.promptIds() : Prompts.ids(model, prompt);
+        String start = prompt == null ? story.opening() : prompt;
+        int[] promptIds = Prompts.ids(model, start);
 
         Map<CacheName, DemoRun> runs = new EnumMap<>(CacheName.class);
         try (Progress progress = new Progress(console)) {
-            Work work = new Work(model, story, promptIds, progress);
+            Work work = new Work(model, story, start, promptIds, progress);
             runs.put(DEFAULT, streamed(work));
             for (CacheName cache : CacheName.values()) {
                 if (cache != DEFAULT) {
@@ -84,7 +85,7 @@ final class DemoCommand implements Callable<Integer> {
         }
         printTexts(runs);
         printTable(runs, story);
-        reportFile.write(DemoReport.html(model, story, prompt == null ? story.prompt() : prompt, runs));
+        reportFile.write(DemoReport.html(model, story, start, runs));
         if (json.wanted()) {
             json.write(json(model, story, runs));
         }
@@ -93,13 +94,12 @@ final class DemoCommand implements Callable<Integer> {
         return 0;
     }
 
-    private record Work(Model model, DemoStory story, int[] promptIds, Progress progress) {}
+    private record Work(Model model, DemoStory story, String prompt, int[] promptIds, Progress progress) {}
 
     /** The default cache, its text shown as it comes. */
     private DemoRun streamed(Work work) {
         console.line(console.bold("The embedded model continues under " + DEFAULT + ":"));
-        console.out()
-                .print(console.dim(Prompts.tail(prompt == null ? work.story().prompt() : prompt)));
+        console.out().print(console.dim(Prompts.tail(work.prompt())));
         console.out().flush();
         TextStream stream = work.model().tokenizer().stream();
         int[] left = {tokens};

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -19,13 +20,13 @@ import java.util.stream.IntStream;
  * nextIds     continuation, then question and answer by turns     fed one by one; all known ("teacher-forced")
  * </pre>
  *
- * @param prompt the story, for people
+ * @param opening the story without the facts, to be continued
  * @param promptIds its ids
  * @param nextIds ids behind the prompt
  * @param continuationTokens tokens of the continuation, which perplexity is measured on
  * @param answers where in {@code nextIds} the answers are
  */
-record DemoStory(String prompt, int[] promptIds, int[] nextIds, int continuationTokens, List<Answer> answers) {
+record DemoStory(String opening, int[] promptIds, int[] nextIds, int continuationTokens, List<Answer> answers) {
 
     /**
      * An answer's place.
@@ -63,7 +64,7 @@ record DemoStory(String prompt, int[] promptIds, int[] nextIds, int continuation
         int from = Math.max(0, promptIds.length - promptTokens);
         int to = Math.min(nextIds.length, nextTokens);
         return new DemoStory(
-                prompt,
+                opening,
                 IntStream.range(from, promptIds.length).map(i -> promptIds[i]).toArray(),
                 IntStream.range(0, to).map(i -> nextIds[i]).toArray(),
                 Math.min(continuationTokens, to),
@@ -84,6 +85,13 @@ record DemoStory(String prompt, int[] promptIds, int[] nextIds, int continuation
             }
         }
         return right;
+    }
+
+    private static String opening(String story) {
+        return story.lines()
+                        .filter(line -> !line.startsWith("The code for") && !line.startsWith("The password of"))
+                        .collect(Collectors.joining("\n"))
+                + "\n";
     }
 
     private static void append(List<Integer> ids, Tokenizer tokenizer, int start, String text) {
