@@ -2,6 +2,7 @@ package io.kvmanager.spi;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import io.kvmanager.CacheGeometry;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -80,10 +81,10 @@ public interface AttentionKernels {
      * @param blocks logical blocks whose rest is filled
      * @param out {@code [queryHeads][headSize]}, changed
      */
-    default void renormalise(AttentionWorkspace workspace, int blocks, MemorySegment out) {
-        int queryHeads = (int) (workspace.logSumExp().byteSize() / 4);
-        long headSize = out.byteSize() / 4 / queryHeads;
-        for (int head = 0; head < queryHeads; head++) {
+    default void renormalise(
+            CacheGeometry geometry, AttentionWorkspace workspace, int blocks, MemorySegment out) {
+        long headSize = geometry.headSize();
+        for (int head = 0; head < geometry.queryHeads(); head++) {
             double missed = 0;
             for (int block = 0; block < blocks; block++) {
                 missed += workspace.rest().getAtIndex(JAVA_FLOAT, (long) head * workspace.maxBlocks() + block);

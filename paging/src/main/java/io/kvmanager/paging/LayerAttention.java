@@ -65,7 +65,7 @@ final class LayerAttention {
         kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
         switch (compensation) {
             case NONE -> {}
-            case RENORMALISE -> kernels.renormalise(workspace, blocks, out);
+            case RENORMALISE -> kernels.renormalise(geometry, workspace, blocks, out);
             case MEAN -> addMeans(layer, out);
         }
         layer.remember(q, workspace.logSumExp(), position);
