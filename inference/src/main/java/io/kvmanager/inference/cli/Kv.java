@@ -53,6 +53,8 @@ public final class Kv implements Runnable {
     static int run(Console console, String... words) {
         CommandLine commandLine = new CommandLine(new Kv(console));
         commandLine.addSubcommand(new GenerateCommand(console));
+        commandLine.addSubcommand(new CompareCommand(console));
+        commandLine.addSubcommand(new CalibrateCommand(console));
 
         commandLine.getSubcommands().values().forEach(Kv::configure);
         configure(commandLine);

@@ -1,9 +1,9 @@
 package io.kvmanager.inference.evaluation;
 
+import io.kvmanager.CacheName;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
-import io.kvmanager.CacheName;
 import io.kvmanager.inference.Score;
 import io.kvmanager.inference.Scoring;
 import io.kvmanager.inference.model.Model;
@@ -80,8 +80,8 @@ public final class Comparison {
     }
 
     private KvCacheConfig windowConfig(CacheEntry entry) {
-        int prompt = windows.getFirst().prompt().length;
-        return entry.config(model, prompt, prompt + windows.getFirst().next().length, settings, device);
+        EvaluationText.Window window = windows.getFirst();
+        return entry.config(model, window.promptTokens(), window.tokens(), settings, device);
     }
 
     private EntryResult measure(CacheEntry entry, List<EntryResult> before, EvaluationProgress progress) {
@@ -95,9 +95,8 @@ public final class Comparison {
         EntryResult full = before.isEmpty() ? null : before.getFirst();
         return tally.result(
                 entry,
-                config.retention().toString(),
+                config,
                 full == null ? tally.perplexity() : full.perplexity(),
-                config.fullBytes(config.maxSequenceTokens()),
                 config.maxSequenceTokens() - 1,
                 answers,
                 full == null ? answers : full.answers());
@@ -106,7 +105,7 @@ public final class Comparison {
     private void window(KvCacheConfig config, int index, WindowTally tally) {
         EvaluationText.Window window = windows.get(index);
         boolean isOracle = oracles.size() == index;
-        OracleWindow oracle = isOracle ? new OracleWindow(window.next().length) : oracles.get(index);
+        OracleWindow oracle = isOracle ? new OracleWindow(window.tokens() - window.promptTokens()) : oracles.get(index);
         double[] divergence = {0};
         try (KvCache cache = KvCache.open(config);
                 KvSequence sequence = cache.openSequence()) {
@@ -122,7 +121,7 @@ public final class Comparison {
                 oracles.add(oracle);
             }
             tally.add(score, oracle.score(), divergence[0]);
-            tally.addUse(sequence, cache.memory(), config.geometry().layers());
+            tally.addUse(cache, sequence);
         }
     }
 
@@ -133,7 +132,7 @@ public final class Comparison {
                 progress.step(
                         entry.label() + ", question " + (answers.size() + 1), windows.size() + answers.size(), 0);
                 KvCacheConfig config =
-                        entry.config(model, question.ids().length - 1, question.tokens(), settings, device);
+                        entry.config(model, question.promptTokens() - 1, question.tokens(), settings, device);
                 try (KvCache cache = KvCache.open(config);
                         KvSequence sequence = cache.openSequence()) {
                     check.prefill(sequence, question);

@@ -1,6 +1,7 @@
 package io.kvmanager.inference.evaluation;
 
 import io.kvmanager.FetchReport;
+import io.kvmanager.KvCacheConfig;
 import io.kvmanager.MemoryUse;
 import java.util.List;
 
@@ -8,13 +9,13 @@ import java.util.List;
  * What one cache cost and lost.
  *
  * @param entry the cache
- * @param retention its retention, as configured
+ * @param config its configuration for a window
+ * @param device the device and kernels it ran on
  * @param perplexity over the new tokens of all windows
  * @param perplexityRatio over that of {@code full}
  * @param topOneAgreement share of steps whose largest logit is that of {@code full}, 0..1
  * @param klMean mean Kullback-Leibler divergence from {@code full}'s distribution, nats
  * @param memory bytes, at most over the windows
- * @param fullBytes what {@code full} holds for a window
  * @param windowTokens tokens that a window's sequence held in the end
  * @param retainedTokensPerLayer slots of each layer at the end of a window
  * @param fetch what value fetching did, sums and means over the windows
@@ -25,13 +26,13 @@ import java.util.List;
  */
 public record EntryResult(
         CacheEntry entry,
-        String retention,
+        KvCacheConfig config,
+        String device,
         double perplexity,
         double perplexityRatio,
         double topOneAgreement,
         double klMean,
         MemoryUse memory,
-        long fullBytes,
         int windowTokens,
         List<Integer> retainedTokensPerLayer,
         FetchReport fetch,
@@ -46,14 +47,19 @@ public record EntryResult(
         answersOfFull = List.copyOf(answersOfFull);
     }
 
+    /** Bytes that {@code full} holds for a window. */
+    public long fullBytes() {
+        return config.fullBytes(config.maxSequenceTokens());
+    }
+
     /** Device bytes at peak over what {@code full} holds. */
     public double deviceShare() {
-        return (double) memory.deviceBytesPeak() / fullBytes;
+        return (double) memory.deviceBytesPeak() / fullBytes();
     }
 
     /** Device bytes taken at open over what {@code full} holds. */
     public double allocatedShare() {
-        return (double) memory.deviceBytesAllocated() / fullBytes;
+        return (double) memory.deviceBytesAllocated() / fullBytes();
     }
 
     /** Mean over the layers of the share of tokens kept, 0..1. */

@@ -20,13 +20,36 @@ public final class EvaluationText {
     private final int[] ids;
     private final int[] lineStarts;
 
-    /**
-     * A piece of the text to measure on.
-     *
-     * @param prompt ids of the prompt, the model's start token first where it has one
-     * @param next ids that follow
-     */
-    public record Window(int[] prompt, int[] next) {}
+    /** A piece of the text to measure on. Immutable. */
+    public static final class Window {
+        private final int[] prompt;
+        private final int[] next;
+
+        private Window(int[] prompt, int[] next) {
+            this.prompt = prompt;
+            this.next = next;
+        }
+
+        /** Ids of the prompt, the model's start token first where it has one; a copy. */
+        public int[] prompt() {
+            return prompt.clone();
+        }
+
+        /** Ids that follow; a copy. */
+        public int[] next() {
+            return next.clone();
+        }
+
+        /** Tokens of the prompt. */
+        public int promptTokens() {
+            return prompt.length;
+        }
+
+        /** Tokens of both. */
+        public int tokens() {
+            return prompt.length + next.length;
+        }
+    }
 
     private EvaluationText(String name, int startId, int[] ids, int[] lineStarts) {
         this.name = name;

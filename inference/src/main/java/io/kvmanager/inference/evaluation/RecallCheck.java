@@ -20,7 +20,7 @@ final class RecallCheck implements AutoCloseable {
     /** Takes buffers for the longest of {@code questions}. */
     RecallCheck(Model model, List<RecallQuestion> questions) {
         transformer = new Transformer(model);
-        int longest = questions.stream().mapToInt(question -> question.ids().length).max().orElse(1);
+        int longest = questions.stream().mapToInt(RecallQuestion::promptTokens).max().orElse(1);
         state = new DecodeState(model.config(), longest);
     }
 
@@ -32,7 +32,7 @@ final class RecallCheck implements AutoCloseable {
 
     /** Feeds the last token of the prompt, and the answer up to its first wrong token; whether all was right. */
     boolean answersRight(KvSequence sequence, RecallQuestion question) {
-        int fed = question.ids()[question.ids().length - 1];
+        int fed = question.ids()[question.promptTokens() - 1];
         for (int expected : question.answerIds()) {
             float[] logits = transformer.decode(sequence, fed, state);
             if (Scoring.best(logits) != expected) {
@@ -45,7 +45,7 @@ final class RecallCheck implements AutoCloseable {
 
     /** Feeds the last token of the prompt and the answer; negative log-likelihood of each answer token, summed, nats. */
     double answerNats(KvSequence sequence, RecallQuestion question) {
-        int fed = question.ids()[question.ids().length - 1];
+        int fed = question.ids()[question.promptTokens() - 1];
         double nats = 0;
         for (int expected : question.answerIds()) {
             float[] logits = transformer.decode(sequence, fed, state);

@@ -1,6 +1,8 @@
 package io.kvmanager.inference.evaluation;
 
 import io.kvmanager.FetchReport;
+import io.kvmanager.KvCache;
+import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
 import io.kvmanager.MemoryUse;
 import io.kvmanager.inference.Score;
@@ -18,6 +20,7 @@ final class WindowTally {
     private long decodeSteps;
     private long decodeNanos;
     private MemoryUse memory = new MemoryUse(0, 0, 0, 0, 0, 0);
+    private String device = "";
     private final List<Integer> retained = new ArrayList<>();
     private FetchReport fetch = new FetchReport(0, 0, 0, 0, 0, 0, 0);
 
@@ -36,7 +39,9 @@ final class WindowTally {
     }
 
     /** Adds what the window's cache held; the lengths follow from the tokens, so they are those of every window. */
-    void addUse(KvSequence sequence, MemoryUse use, int layers) {
+    void addUse(KvCache cache, KvSequence sequence) {
+        MemoryUse use = cache.memory();
+        device = cache.deviceDescription();
         memory = new MemoryUse(
                 Math.max(memory.deviceBytes(), use.deviceBytes()),
                 Math.max(memory.deviceBytesPeak(), use.deviceBytesPeak()),
@@ -45,7 +50,7 @@ final class WindowTally {
                 Math.max(memory.hostBytesPeak(), use.hostBytesPeak()),
                 Math.max(memory.hostBytesAllocated(), use.hostBytesAllocated()));
         retained.clear();
-        for (int layer = 0; layer < layers; layer++) {
+        for (int layer = 0; layer < cache.config().geometry().layers(); layer++) {
             retained.add(sequence.retained(layer));
         }
         fetch = sum(fetch, sequence.fetchReport());
@@ -70,21 +75,20 @@ final class WindowTally {
 
     EntryResult result(
             CacheEntry entry,
-            String retention,
+            KvCacheConfig config,
             double perplexityOfFull,
-            long fullBytes,
             int windowTokens,
             List<Boolean> answers,
             List<Boolean> answersOfFull) {
         return new EntryResult(
                 entry,
-                retention,
+                config,
+                device,
                 perplexity(),
                 perplexity() / perplexityOfFull,
                 (double) agreements / steps,
                 divergence / steps,
                 memory,
-                fullBytes,
                 windowTokens,
                 retained,
                 fetch,
