@@ -7,7 +7,8 @@ import java.lang.foreign.MemorySegment;
  * reserves everything the step can need in every layer, role and tier or throws and changes nothing; {@link #commit}
  * makes the step's tokens part of the sequence.
  *
- * <p>Buffers are F32, dense, 4-byte aligned, row-major, in the device's memory (any native segment on the host device):
+ * <p>Buffers are F32, dense, 4-byte aligned, row-major, in the device's memory. On the host device that is
+ * any native segment that all threads may access (of a shared, automatic or global arena):
  *
  * <pre>
  * q, out  [rows][queryHeads][headSize]

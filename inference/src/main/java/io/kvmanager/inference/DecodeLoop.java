@@ -24,14 +24,10 @@ public final class DecodeLoop {
      * @throws IllegalArgumentException if the prompt is empty or does not fit the model's context
      */
     public static Generation generate(
-            Model model,
-            KvSequence sequence,
-            int[] promptIds,
-            int maxNewTokens,
-            Sampler sampler,
-            IntConsumer onToken) {
+            Model model, KvSequence sequence, int[] promptIds, int maxNewTokens, Sampler sampler, IntConsumer onToken) {
         if (maxNewTokens < 1) {
-            throw new IllegalArgumentException("maxNewTokens " + maxNewTokens + " is not accepted; accepted: 1 or more");
+            throw new IllegalArgumentException(
+                    "maxNewTokens " + maxNewTokens + " is not accepted; accepted: 1 or more");
         }
         Transformer transformer = new Transformer(model);
         try (DecodeState state = new DecodeState(model.config(), Math.max(1, promptIds.length))) {
@@ -62,7 +58,6 @@ public final class DecodeLoop {
 
     private static Generation generation(
             List<Integer> ids, int[] promptIds, long prefillNanos, int steps, long decodeStart, Generation.End end) {
-        return new Generation(
-                ids, promptIds.length, prefillNanos, steps, System.nanoTime() - decodeStart, end);
+        return new Generation(ids, promptIds.length, prefillNanos, steps, System.nanoTime() - decodeStart, end);
     }
 }

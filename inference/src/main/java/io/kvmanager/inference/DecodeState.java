@@ -58,8 +58,8 @@ public final class DecodeState implements AutoCloseable {
     public DecodeState(ModelConfig config, int maxRows) {
         int widest = Math.max(Math.max(config.hidden(), config.intermediate()), config.queryElements());
         if (maxRows < 1 || (long) maxRows * widest > Integer.MAX_VALUE - 8) {
-            throw new IllegalArgumentException("maxRows " + maxRows + " is not accepted; accepted: 1 to "
-                    + (Integer.MAX_VALUE - 8) / widest);
+            throw new IllegalArgumentException(
+                    "maxRows " + maxRows + " is not accepted; accepted: 1 to " + (Integer.MAX_VALUE - 8) / widest);
         }
         this.maxRows = maxRows;
         hidden = new float[maxRows * config.hidden()];

@@ -36,8 +36,8 @@ public sealed interface Sampler {
      * Nucleus sampling. Tokens are put in order of probability, the smaller id first on a tie; the leading ones whose
      * sum reaches {@code p} are drawn from, each by its share.
      *
-     * <p>Draws come from SplitMix64 (Steele, Lea, Flood 2014): a counter that grows by {@code 0x9e3779b97f4a7c15} and is
-     * mixed; the upper 53 bits divided by 2^53 are the draw. So a seed means the same tokens on every machine and JDK.
+     * <p>Draws come from SplitMix64 (Steele, Lea, Flood 2014): a counter that grows by {@code 0x9e3779b97f4a7c15} and
+     * is mixed; the upper 53 bits divided by 2^53 are the draw. A seed means the same draws on every machine and JDK.
      */
     final class TopP implements Sampler {
         private static final long GOLDEN_GAMMA = 0x9e3779b97f4a7c15L;

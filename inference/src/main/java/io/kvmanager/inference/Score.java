@@ -13,12 +13,7 @@ import java.util.List;
  * @param decodeNanos time of those steps, without listener and scoring, nanoseconds
  */
 public record Score(
-        List<Double> nats,
-        List<Integer> best,
-        int promptTokens,
-        long prefillNanos,
-        int decodeSteps,
-        long decodeNanos) {
+        List<Double> nats, List<Integer> best, int promptTokens, long prefillNanos, int decodeSteps, long decodeNanos) {
 
     public Score {
         nats = List.copyOf(nats);

@@ -11,8 +11,8 @@ public final class Scoring {
     private Scoring() {}
 
     /**
-     * Prefills {@code promptIds}, then scores {@code nextIds}: each is scored against the logits before it and then fed.
-     * The last one is scored and not fed, so the sequence grows by {@code promptIds.length + nextIds.length - 1}.
+     * Prefills {@code promptIds}, then scores {@code nextIds}: each is scored against the logits before it and then
+     * fed. The last one is not fed, so the sequence grows by {@code promptIds.length + nextIds.length - 1}.
      *
      * @throws IllegalArgumentException if either is empty, or both do not fit the model's context
      */

@@ -31,9 +31,7 @@ public final class Transformer {
         config = model.config();
         weights = model.weights();
         rope = new Rope(
-                config.headSize(),
-                config.ropeTheta(),
-                config.ropePairing() == ModelConfig.RopePairing.INTERLEAVED);
+                config.headSize(), config.ropeTheta(), config.ropePairing() == ModelConfig.RopePairing.INTERLEAVED);
     }
 
     /**
@@ -61,8 +59,8 @@ public final class Transformer {
             ModelWeights.Layer layer = weights.layers().get(index);
             project(layer, rows, s);
             s.giveToSequence(rows);
-            RowSelection selection = sequence.attendPrompt(
-                    index, rows, s.nativeQuery, s.nativeKey, s.nativeValue, s.nativeAttention);
+            RowSelection selection =
+                    sequence.attendPrompt(index, rows, s.nativeQuery, s.nativeKey, s.nativeValue, s.nativeAttention);
             s.takeFromSequence(rows);
             rows = keepAlive(selection, rows, index, s);
             addAttention(layer, rows, s);
@@ -177,8 +175,8 @@ public final class Transformer {
 
     private void checkPosition(int first, int tokens) {
         if (tokens > config.context() - first) {
-            throw new IllegalArgumentException(tokens + " tokens behind " + first
-                    + " exceed the model's context of " + config.context() + " tokens");
+            throw new IllegalArgumentException(tokens + " tokens behind " + first + " exceed the model's context of "
+                    + config.context() + " tokens");
         }
     }
 

@@ -21,10 +21,26 @@ final class VectorSupport {
         if (ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
             return new Usability.Unusable("the vector kernels need a little-endian machine");
         }
-        return new Usability.Unusable("not there yet");
+        return Linked.probe();
     }
 
     static AttentionKernels kernels(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
-        return new PlainKernels(geometry, slab, workers);
+        return Linked.kernels(geometry, slab, workers);
+    }
+
+    /** Touched only when the module was found. */
+    private static final class Linked {
+        static Usability probe() {
+            int bits = 32 * Lanes.LANES;
+            return Lanes.LANES < 4
+                    ? new Usability.Unusable("vectors of " + bits + " bits are too short")
+                    : new Usability.Usable("vector kernels (" + bits + " bit)");
+        }
+
+        static AttentionKernels kernels(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
+            return VectorKernels.supports(geometry)
+                    ? new VectorKernels(geometry, slab, workers)
+                    : new PlainKernels(geometry, slab, workers);
+        }
     }
 }

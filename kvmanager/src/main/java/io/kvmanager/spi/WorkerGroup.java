@@ -1,6 +1,7 @@
 package io.kvmanager.spi;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -9,8 +10,17 @@ import org.jspecify.annotations.Nullable;
  * A fixed group of threads that runs the parts of one task at a time, without allocation: for kernels whose parts take
  * microseconds, where a task object per part would cost as much as the part.
  *
- * <p>The caller's thread takes part. Parts are handed out by an atomic counter. Between tasks the workers spin for a
- * short while and then park. A caller that finds the group busy runs its parts alone.
+ * <p>The caller's thread takes part. A part is claimed by counting up the ticket:
+ *
+ * <pre>
+ * ticket = task number (32 bits) | parts (16 bits) | next part (16 bits)
+ * </pre>
+ *
+ * 1. The caller publishes a new ticket. 2. Everybody claims parts by compare-and-set until there are none; a claim that
+ * succeeds proves that the task is still running, so its fields may be read. 3. The caller returns when as many parts
+ * have ended as there were. It never waits for a worker that has not claimed anything: on a busy machine the caller
+ * simply runs most parts itself. Between tasks the workers spin for a short while and then park. A caller that finds
+ * the group busy runs its parts alone.
  */
 public final class WorkerGroup implements AutoCloseable {
     /** One part of a task. */
@@ -20,17 +30,17 @@ public final class WorkerGroup implements AutoCloseable {
     }
 
     private static final int SPINS = 20_000;
+    private static final int MAX_PARTS = 0xffff;
 
     private final Thread[] workers;
     private final boolean endless;
     private final ReentrantLock oneTask = new ReentrantLock();
-    private final AtomicInteger next = new AtomicInteger();
-    private final AtomicInteger active = new AtomicInteger();
-    private final AtomicInteger epoch = new AtomicInteger();
+    private final AtomicLong ticket = new AtomicLong();
+    private final AtomicInteger ended = new AtomicInteger();
+    private final AtomicInteger parked = new AtomicInteger();
     private volatile boolean closed;
     private volatile @Nullable Throwable failure;
-    private @Nullable Part task;
-    private int parts;
+    private volatile @Nullable Part task;
 
     private WorkerGroup(int threads, boolean endless) {
         this.endless = endless;
@@ -64,8 +74,15 @@ public final class WorkerGroup implements AutoCloseable {
         return workers.length + 1;
     }
 
-    /** Runs {@code part.run(0..parts-1)} and returns when all have ended; throws what a part threw. */
+    /**
+     * Runs {@code part.run(0..parts-1)} and returns when all have ended; throws what a part threw.
+     *
+     * @param parts at most 65535
+     */
     public void run(int parts, Part part) {
+        if (parts > MAX_PARTS) {
+            throw new IllegalArgumentException(parts + " parts; accepted: at most " + MAX_PARTS);
+        }
         if (parts <= 1 || workers.length == 0 || closed || oneTask.isHeldByCurrentThread() || !oneTask.tryLock()) {
             for (int i = 0; i < parts; i++) {
                 part.run(i);
@@ -87,53 +104,66 @@ public final class WorkerGroup implements AutoCloseable {
         }
     }
 
-    private void share(int count, Part part) {
+    private void share(int parts, Part part) {
         task = part;
-        parts = count;
-        next.set(0);
-        active.set(workers.length);
-        epoch.incrementAndGet();
-        for (Thread worker : workers) {
-            LockSupport.unpark(worker);
-        }
+        ended.set(0);
+        ticket.set(((ticket.get() >>> 32) + 1) << 32 | (long) parts << 16);
+        wake();
         takeParts();
-        while (active.get() > 0) {
+        while (ended.get() < parts) {
             Thread.onSpinWait();
         }
         task = null;
     }
 
-    private void takeParts() {
-        Part part = task;
-        if (part == null) {
-            throw new IllegalStateException("no task");
+    private void wake() {
+        if (parked.get() > 0) {
+            for (Thread worker : workers) {
+                LockSupport.unpark(worker);
+            }
         }
+    }
+
+    private void takeParts() {
+        for (long seen = ticket.get(); hasParts(seen); seen = ticket.get()) {
+            if (ticket.compareAndSet(seen, seen + 1)) {
+                runPart((int) (seen & MAX_PARTS));
+            }
+        }
+    }
+
+    private static boolean hasParts(long seen) {
+        return (seen & MAX_PARTS) < (seen >>> 16 & MAX_PARTS);
+    }
+
+    private void runPart(int index) {
+        Part part = task;
         try {
-            for (int i = next.getAndIncrement(); i < parts; i = next.getAndIncrement()) {
-                part.run(i);
+            if (part != null && failure == null) {
+                part.run(index);
             }
         } catch (RuntimeException | Error e) {
             failure = e;
-            next.set(parts);
+        } finally {
+            ended.incrementAndGet();
         }
     }
 
     private void work() {
-        int seen = 0;
-        while (true) {
-            for (int spins = 0; epoch.get() == seen; spins++) {
-                if (spins < SPINS) {
+        while (!closed) {
+            int spins = 0;
+            while (!hasParts(ticket.get()) && !closed) {
+                if (spins++ < SPINS) {
                     Thread.onSpinWait();
                 } else {
-                    LockSupport.park(this);
+                    parked.incrementAndGet();
+                    if (!hasParts(ticket.get()) && !closed) {
+                        LockSupport.park(this);
+                    }
+                    parked.decrementAndGet();
                 }
             }
-            seen++;
-            if (closed) {
-                return;
-            }
             takeParts();
-            active.decrementAndGet();
         }
     }
 
@@ -146,7 +176,6 @@ public final class WorkerGroup implements AutoCloseable {
         oneTask.lock();
         try {
             closed = true;
-            epoch.incrementAndGet();
             for (Thread worker : workers) {
                 LockSupport.unpark(worker);
             }

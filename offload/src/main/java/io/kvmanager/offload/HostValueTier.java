@@ -113,7 +113,9 @@ final class HostValueTier implements ValueTier {
         cache.beginStep();
         for (int kvHead = 0; kvHead < geometry.kvHeads(); kvHead++) {
             selector.choose(kvHead);
-            touchChosen(kvHead, blocks);
+            for (int i = 0; i < selector.chosenCount(); i++) {
+                cache.touch(selector.home(selector.chosen(i)), kvHead);
+            }
         }
         TileList tiles = workspace.tiles();
         tiles.clear();
@@ -124,20 +126,13 @@ final class HostValueTier implements ValueTier {
         tally.attention(selector.missedMean(), selector.missedMax());
     }
 
-    private void touchChosen(int kvHead, int blocks) {
-        for (int block = 0; block < blocks; block++) {
-            if (selector.isChosen(kvHead, block)) {
-                cache.touch(selector.home(block), kvHead);
-            }
-        }
-    }
-
     private void list(int kvHead, int blocks, TileList tiles, FetchTally tally) {
         for (int block = 0; block < blocks; block++) {
-            if (selector.isResident(block)) {
-                tiles.add(kvHead, block, geometry.tileIndex(selector.blockId(block), kvHead));
-            } else if (selector.isChosen(kvHead, block)) {
-                tiles.add(kvHead, block, cache.slabTile(present(selector.home(block), kvHead, tally)));
+            if (selector.isRead(kvHead, block)) {
+                int tile = selector.isResident(block)
+                        ? geometry.tileIndex(selector.blockId(block), kvHead)
+                        : cache.slabTile(present(selector.home(block), kvHead, tally));
+                tiles.add(kvHead, block, tile);
             }
         }
     }

@@ -37,9 +37,10 @@ public final class HostValueTierProvider implements ValueTierProvider {
             int hostBlocks) {
         int blocks = TileCache.blocks(geometry, placement);
         if (tileCacheBlocks.length != blocks) {
-            throw new IllegalArgumentException(tileCacheBlocks.length + " tile cache blocks are not accepted; accepted: "
-                    + blocks + ", for tileCacheTiles " + placement.tileCacheTiles() + " and kvHeads "
-                    + geometry.kvHeads());
+            throw new IllegalArgumentException(
+                    tileCacheBlocks.length + " tile cache blocks are not accepted; accepted: "
+                            + blocks + ", for tileCacheTiles " + placement.tileCacheTiles() + " and kvHeads "
+                            + geometry.kvHeads());
         }
         long slots = (long) blocks * geometry.kvHeads();
         long most = (long) geometry.kvHeads() * Math.min(placement.selection().maxTiles(), Math.max(hostBlocks, 0));

@@ -31,8 +31,8 @@ import java.util.List;
  *   <li>{@link #beginStep} opens it.
  *   <li>{@link #touch} every wanted tile: what is present gets its reference bit and the step's stamp. All of them
  *       before the first fetch, so that no fetch drops a tile that the same step wants.
- *   <li>{@link #fetch} every wanted tile that is absent: into a free slot if there is one, else the hand goes around. It
- *       passes slots of this step, takes the reference bit from slots that have it, and drops the first that has none.
+ *   <li>{@link #fetch} every wanted tile that is absent: into a free slot if there is one, else the hand moves on. It
+ *       passes slots of this step, takes the reference bit from slots that have it, drops the first that has none.
  * </ol>
  * A fetched tile starts without the bit and earns it by a hit, so tiles that are wanted once do not push out those that
  * are wanted again. The hand finds a slot within two rounds if a step wants no more tiles than there are slots.

@@ -7,7 +7,7 @@ package io.kvmanager.offload;
  * key, 64 bits = | F32 bits of the mass, above 0 | complement of the block index |
  * </pre>
  *
- * Positive floats order like their bits, so a larger key is a larger mass, and of equal masses the lower block. All keys
+ * Positive floats order like their bits, so a larger key is a larger mass, or the lower block of equal ones. All keys
  * differ, hence so does nothing that depends on their order: the result is the same whatever order they come in.
  *
  * <p>{@link #selectLargest} finds the shortest run of largest keys whose masses reach {@code need}, at most
@@ -79,11 +79,11 @@ final class TileKeys {
         long pivot = keys[last];
         int end = low;
         for (int i = low; i < last; i++) {
+            // Exchanged in any case and kept by counting: which way the comparison goes cannot be predicted.
             long key = keys[i];
-            if (key > pivot) {
-                keys[i] = keys[end];
-                keys[end++] = key;
-            }
+            keys[i] = keys[end];
+            keys[end] = key;
+            end += key > pivot ? 1 : 0;
         }
         swap(keys, end, last);
         return end;

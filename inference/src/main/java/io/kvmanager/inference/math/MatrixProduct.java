@@ -4,8 +4,8 @@ import io.kvmanager.spi.WorkerGroup;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code out[rows][outputs] = x[rows][inputs] * weights[outputs][inputs]^T} on every core. Allocates nothing, keeps what
- * it works on in fields, and so belongs to one thread at a time.
+ * {@code out[rows][outputs] = x[rows][inputs] * weights[outputs][inputs]^T} on every core. Allocates nothing, keeps
+ * what it works on in fields, and so belongs to one thread at a time.
  *
  * <p>A product is cut into blocks of rows and, where those are too few to share, ranges of panels; a product that takes
  * less than handing it out would stays on the caller's thread.
@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 public final class MatrixProduct {
     private static final int BLOCK_ROWS = 64;
     private static final int PARTS_PER_THREAD = 4;
-    private static final long FEWEST_SHARED_MULTIPLIES = 1 << 15;
+    private static final long FEWEST_SHARED_MULTIPLIES = 1 << 16;
 
     private final Kernels kernels;
     private final WorkerGroup workers;

@@ -14,23 +14,23 @@ final class PlainKernels implements Kernels {
 
     @Override
     public void multiply(Matrix weights, int fromPanel, int toPanel, float[] x, int fromRow, int toRow, float[] out) {
-        float[] sums = new float[PANEL];
         for (int panel = fromPanel; panel < toPanel; panel++) {
             int width = Math.min(PANEL, weights.outputs() - panel * PANEL);
             for (int row = fromRow; row < toRow; row++) {
-                panel(weights.panels(), weights.panelOffset(panel), x, row * weights.inputs(), weights.inputs(), sums);
-                System.arraycopy(sums, 0, out, row * weights.outputs() + panel * PANEL, width);
+                int xAt = row * weights.inputs();
+                int outAt = row * weights.outputs() + panel * PANEL;
+                panel(weights.panels(), weights.panelOffset(panel), x, xAt, weights.inputs(), out, outAt, width);
             }
         }
     }
 
-    private static void panel(float[] w, int wAt, float[] x, int xAt, int inputs, float[] sums) {
-        Arrays.fill(sums, 0);
+    private static void panel(float[] w, int wAt, float[] x, int xAt, int inputs, float[] out, int outAt, int width) {
+        Arrays.fill(out, outAt, outAt + width, 0);
         for (int input = 0; input < inputs; input++) {
             float element = x[xAt + input];
             int from = wAt + input * PANEL;
-            for (int i = 0; i < PANEL; i++) {
-                sums[i] += element * w[from + i];
+            for (int i = 0; i < width; i++) {
+                out[outAt + i] += element * w[from + i];
             }
         }
     }

@@ -8,14 +8,15 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Vector API loops. The micro-kernel keeps a tile of 4 rows x 2 vectors of sums in registers and walks the inputs: two
- * loads of weights and four broadcast inputs per eight multiply-adds. A panel is one such tile wide on 512-bit machines,
- * two on 256-bit ones, four on 128-bit ones. The panel stays in the first-level cache while the rows pass by.
+ * loads of weights and four broadcast inputs per eight multiply-adds. A panel is one such tile wide on 512-bit
+ * machines, two on 256-bit ones, four on 128-bit ones. The panel stays in the first-level cache while the rows pass by.
  *
  * <p>The only class that mentions a Vector type; touch it only where the module is present.
  */
 final class VectorKernels implements Kernels {
-    private static final VectorSpecies<Float> SPECIES =
-            FloatVector.SPECIES_PREFERRED.length() > PANEL / 2 ? FloatVector.SPECIES_512 : FloatVector.SPECIES_PREFERRED;
+    private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED.length() > PANEL / 2
+            ? FloatVector.SPECIES_512
+            : FloatVector.SPECIES_PREFERRED;
     private static final int LANES = SPECIES.length();
     private static final int TILE = 2 * LANES;
 
@@ -87,8 +88,7 @@ final class VectorKernels implements Kernels {
     }
 
     /** Four inputs at a time, so that eight sums hide each other's latency. */
-    private static void oneRow(
-            float[] w, int wAt, float[] x, int xAt, int inputs, float[] out, int outAt, int width) {
+    private static void oneRow(float[] w, int wAt, float[] x, int xAt, int inputs, float[] out, int outAt, int width) {
         FloatVector a0 = FloatVector.zero(SPECIES);
         FloatVector a1 = a0;
         FloatVector b0 = a0;

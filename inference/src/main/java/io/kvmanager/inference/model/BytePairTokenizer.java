@@ -36,8 +36,8 @@ final class BytePairTokenizer implements Tokenizer {
      * @param pieces bytes of each id; null where an id is special or unused
      * @param byteIds id of each single byte
      * @param merges id of the left token in the upper half, of the right one in the lower: {@link PairMerging#pack}
-     * @param wholePieces ids of pieces that are looked up before merging, empty unless the file asks for it; by bytes, as
-     *     Latin-1 text
+     * @param wholePieces ids of pieces that are looked up before merging, empty unless the file asks for it; by bytes,
+     *     as Latin-1 text
      * @param specials ids of special tokens by their text
      * @param splits patterns, in order
      * @param prefix ids put before a text

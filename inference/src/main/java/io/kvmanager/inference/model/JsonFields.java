@@ -87,8 +87,7 @@ record JsonFields(String file, JsonNode node) {
     /** Refuses the file where a field says something that is not supported. */
     void mustBe(String name, boolean accepted, String what) {
         if (!accepted) {
-            throw new ModelFormatException(
-                    file, name + " " + node.path(name) + " is not supported; accepted: " + what);
+            throw new ModelFormatException(file, name + " " + node.path(name) + " is not supported; accepted: " + what);
         }
     }
 }

@@ -11,8 +11,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads llama2.c's {@code .bin} files, little-endian, with the tokenizer ({@code tokenizer.bin} or {@code tokN.bin}, N the
- * vocabulary) beside them. Two layouts:
+ * Reads llama2.c's {@code .bin} files, little-endian, with the tokenizer ({@code tokenizer.bin} or {@code tokN.bin}, N
+ * the vocabulary) beside them. Two layouts:
  *
  * <pre>
  * F32       i32 hidden, intermediate, layers, queryHeads, kvHeads, vocabulary, context
@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  *           Wq, Wk, Wv, Wo, Wgate, Wdown, Wup, each [layers] of an f32 scale and 2-bit codes
  * </pre>
  *
- * <p>BitNet has no norms with a gain of their own: each projection's input is scaled to {@code x / (|x| sqrt(n))}, which
- * is RMSNorm with epsilon 0 and gain 1/n.
+ * <p>BitNet has no norms with a gain of their own: each projection's input is scaled to {@code x / (|x| sqrt(n))},
+ * which is RMSNorm with epsilon 0 and gain 1/n.
  */
 final class Llama2cFile {
     private static final int MAGIC = 0x616b3432;
@@ -97,8 +97,10 @@ final class Llama2cFile {
         int heads = numbers[3];
         int vocabulary = numbers[5];
         if (heads <= 0 || numbers[0] % heads != 0) {
-            throw new ModelFormatException(path.toString(), "is not a model: a hidden size of " + numbers[0] + " in "
-                    + heads + " query heads; accepted: " + ACCEPTED);
+            throw new ModelFormatException(
+                    path.toString(),
+                    "is not a model: a hidden size of " + numbers[0] + " in " + heads + " query heads; accepted: "
+                            + ACCEPTED);
         }
         try {
             return new ModelConfig(
@@ -124,14 +126,18 @@ final class Llama2cFile {
 
     private static void requireBytes(Path path, long found, long expected) {
         if (found != expected) {
-            throw new ModelFormatException(path.toString(), (found < expected ? "is truncated" : "is too long") + ": "
-                    + found + " bytes, its header makes " + expected + "; accepted: " + ACCEPTED);
+            throw new ModelFormatException(
+                    path.toString(),
+                    (found < expected ? "is truncated" : "is too long") + ": " + found + " bytes, its header makes "
+                            + expected + "; accepted: " + ACCEPTED);
         }
     }
 
     private static long legacyBytes(ModelConfig c) {
         long hidden = c.hidden();
-        long perLayer = 2 * hidden + 2 * hidden * c.queryElements() + 2 * hidden * c.keyElements()
+        long perLayer = 2 * hidden
+                + 2 * hidden * c.queryElements()
+                + 2 * hidden * c.keyElements()
                 + 3 * hidden * c.intermediate();
         long angles = (long) c.context() * c.headSize();
         long heads = (c.tiedEmbeddings() ? 1L : 2L) * c.vocabulary() * hidden;
@@ -157,8 +163,17 @@ final class Llama2cFile {
         List<ModelWeights.Layer> layers = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             layers.add(new ModelWeights.Layer(
-                    attentionNorm[i], query[i], key[i], value[i], null, attentionOutput[i], mlpNorm[i], gate[i], up[i],
-                    null, down[i]));
+                    attentionNorm[i],
+                    query[i],
+                    key[i],
+                    value[i],
+                    null,
+                    attentionOutput[i],
+                    mlpNorm[i],
+                    gate[i],
+                    up[i],
+                    null,
+                    down[i]));
         }
         return new ModelWeights(embedding, layers, finalNorm, output);
     }
@@ -188,8 +203,17 @@ final class Llama2cFile {
         List<ModelWeights.Layer> layers = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             layers.add(new ModelWeights.Layer(
-                    ofHidden, query[i], key[i], value[i], ofAttention, attentionOutput[i], ofHidden, gate[i], up[i],
-                    ofGated, down[i]));
+                    ofHidden,
+                    query[i],
+                    key[i],
+                    value[i],
+                    ofAttention,
+                    attentionOutput[i],
+                    ofHidden,
+                    gate[i],
+                    up[i],
+                    ofGated,
+                    down[i]));
         }
         return new ModelWeights(embedding, layers, finalNorm, embedding);
     }

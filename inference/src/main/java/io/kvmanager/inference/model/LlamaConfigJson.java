@@ -48,7 +48,8 @@ final class LlamaConfigJson {
         fields.mustBe("attention_bias", !fields.flag("attention_bias", false), "false");
         fields.mustBe("mlp_bias", !fields.flag("mlp_bias", false), "false");
         fields.mustBe("quantization_config", !fields.has("quantization_config"), "none: F32, F16 or BF16 weights");
-        String ropeType = fields.node().path("rope_parameters").path("rope_type").asText("default");
+        String ropeType =
+                fields.node().path("rope_parameters").path("rope_type").asText("default");
         fields.mustBe("rope_parameters", ropeType.equals("default"), "rope_type default");
     }
 

@@ -22,14 +22,16 @@ final class LlamaFolder {
         ModelConfig config = withGenerationEnds(LlamaConfigJson.parse(source.json(CONFIG)), source);
         Tokenizer tokenizer = TokenizerJson.parse(source.json(TOKENIZER));
         if (tokenizer.vocabulary() > config.vocabulary()) {
-            throw new ModelFormatException(source.path(TOKENIZER), "has " + tokenizer.vocabulary()
-                    + " tokens, the model has " + config.vocabulary());
+            throw new ModelFormatException(
+                    source.path(TOKENIZER),
+                    "has " + tokenizer.vocabulary() + " tokens, the model has " + config.vocabulary());
         }
         Optional<byte[]> index = source.read(WEIGHTS + ".index.json");
         try (Arena arena = Arena.ofConfined()) {
             if (index.isPresent() && source.open(WEIGHTS, arena).isEmpty()) {
                 throw new ModelFormatException(
-                        source.path(WEIGHTS + ".index.json"), "weights in shards are not supported; accepted: one " + WEIGHTS);
+                        source.path(WEIGHTS + ".index.json"),
+                        "weights in shards are not supported; accepted: one " + WEIGHTS);
             }
             SafetensorsFile file = SafetensorsFile.parse(source.path(WEIGHTS), source.require(WEIGHTS, arena));
             return new Model(name, config, weights(config, file), tokenizer, source.profile(config));

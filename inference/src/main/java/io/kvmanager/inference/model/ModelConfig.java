@@ -98,7 +98,19 @@ public record ModelConfig(
     /** The same shape with other end tokens. */
     ModelConfig withEndIds(List<Integer> ids) {
         return new ModelConfig(
-                vocabulary, hidden, intermediate, layers, queryHeads, kvHeads, headSize, context, ropeTheta, rmsEpsilon,
-                ropePairing, startId, ids, tiedEmbeddings);
+                vocabulary,
+                hidden,
+                intermediate,
+                layers,
+                queryHeads,
+                kvHeads,
+                headSize,
+                context,
+                ropeTheta,
+                rmsEpsilon,
+                ropePairing,
+                startId,
+                ids,
+                tiedEmbeddings);
     }
 }

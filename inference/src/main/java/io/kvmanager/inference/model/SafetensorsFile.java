@@ -27,8 +27,7 @@ final class SafetensorsFile {
     private static final int LENGTH_BYTES = 8;
     private static final long MOST_HEADER_BYTES = 100_000_000;
 
-    private static final ValueLayout.OfLong LONG =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfFloat FLOAT =
             ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort SHORT =
@@ -61,8 +60,10 @@ final class SafetensorsFile {
         SafetensorsFile parsed = new SafetensorsFile(file);
         long headerBytes = bytes.byteSize() < LENGTH_BYTES ? 0 : bytes.get(LONG, 0);
         if (headerBytes < 2 || headerBytes > Math.min(MOST_HEADER_BYTES, bytes.byteSize() - LENGTH_BYTES)) {
-            throw new ModelFormatException(file, "is not a safetensors file, or is truncated: a header of " + headerBytes
-                    + " bytes in a file of " + bytes.byteSize());
+            throw new ModelFormatException(
+                    file,
+                    "is not a safetensors file, or is truncated: a header of " + headerBytes + " bytes in a file of "
+                            + bytes.byteSize());
         }
         MemorySegment header = bytes.asSlice(LENGTH_BYTES, headerBytes);
         MemorySegment data = bytes.asSlice(LENGTH_BYTES + headerBytes);
@@ -74,8 +75,10 @@ final class SafetensorsFile {
             }
         }
         if (end != data.byteSize()) {
-            throw new ModelFormatException(file, "its tensors end at byte " + end + " of the data, the file holds "
-                    + data.byteSize() + " bytes of data");
+            throw new ModelFormatException(
+                    file,
+                    "its tensors end at byte " + end + " of the data, the file holds " + data.byteSize()
+                            + " bytes of data");
         }
         return parsed;
     }
@@ -90,8 +93,10 @@ final class SafetensorsFile {
             throw new ModelFormatException(file, "the header's entry for tensor " + name + " is malformed");
         }
         if (end > data.byteSize()) {
-            throw new ModelFormatException(file, "is truncated: tensor " + name + " ends at byte " + end
-                    + " of the data, the file holds " + data.byteSize() + " bytes of data");
+            throw new ModelFormatException(
+                    file,
+                    "is truncated: tensor " + name + " ends at byte " + end + " of the data, the file holds "
+                            + data.byteSize() + " bytes of data");
         }
         List<Long> sides = new ArrayList<>();
         shape.forEach(side -> sides.add(side.asLong(-1)));
@@ -135,8 +140,10 @@ final class SafetensorsFile {
         }
         long bytes = elements * Type.valueOf(tensor.type()).bytes;
         if (tensor.bytes().byteSize() != bytes) {
-            throw new ModelFormatException(file, "tensor " + name + " takes " + tensor.bytes().byteSize()
-                    + " bytes, its shape and type make " + bytes);
+            throw new ModelFormatException(
+                    file,
+                    "tensor " + name + " takes " + tensor.bytes().byteSize() + " bytes, its shape and type make "
+                            + bytes);
         }
         return tensor;
     }

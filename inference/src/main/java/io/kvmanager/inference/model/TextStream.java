@@ -25,7 +25,8 @@ public final class TextStream {
         byte[] bytes = tokenizer.bytes(previous, id);
         previous = id;
         if (bytes.length > pending.remaining()) {
-            pending = ByteBuffer.allocate(2 * (pending.position() + bytes.length)).put(pending.flip());
+            pending =
+                    ByteBuffer.allocate(2 * (pending.position() + bytes.length)).put(pending.flip());
         }
         pending.put(bytes);
         return decode(false);

@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class TokenizerJson {
     /** How GPT-2 splits text: contractions, words, numbers and the rest with the space before them, then spaces. */
-    private static final Pattern GPT2_SPLIT = compile(
-            "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
+    private static final Pattern GPT2_SPLIT =
+            compile("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
 
     private final JsonFields fields;
     private final JsonFields model;
@@ -41,7 +41,10 @@ final class TokenizerJson {
     private Tokenizer parse() {
         model.mustBe("type", model.text("type", "").equals("BPE"), "BPE");
         model.mustBe("byte_fallback", !model.flag("byte_fallback", false), "false");
-        model.mustBe("continuing_subword_prefix", model.text("continuing_subword_prefix", "").isEmpty(), "none");
+        model.mustBe(
+                "continuing_subword_prefix",
+                model.text("continuing_subword_prefix", "").isEmpty(),
+                "none");
         model.mustBe("end_of_word_suffix", model.text("end_of_word_suffix", "").isEmpty(), "none");
         model.mustBe("dropout", model.number("dropout", 0) == 0, "none");
         fields.mustBe("normalizer", !fields.has("normalizer"), "null");
@@ -64,8 +67,8 @@ final class TokenizerJson {
                 }
             }
         }
-        return new BytePairTokenizer(new BytePairTokenizer.Parts(
-                pieces, byteIds(), merges(), whole, specials, splits, prefix, suffix));
+        return new BytePairTokenizer(
+                new BytePairTokenizer.Parts(pieces, byteIds(), merges(), whole, specials, splits, prefix, suffix));
     }
 
     private void readVocabulary() {
@@ -124,7 +127,8 @@ final class TokenizerJson {
     }
 
     private Pattern split(JsonNode step) {
-        if (!step.path("behavior").asText("").equals("Isolated") || step.path("invert").asBoolean()) {
+        if (!step.path("behavior").asText("").equals("Isolated")
+                || step.path("invert").asBoolean()) {
             throw unsupported("pre_tokenizer", step, "behavior Isolated, not inverted");
         }
         JsonNode pattern = step.path("pattern");
@@ -153,7 +157,8 @@ final class TokenizerJson {
                         side = suffix;
                     } else {
                         String name = part.path("SpecialToken").path("id").asText();
-                        for (JsonNode id : step.path("special_tokens").path(name).path("ids")) {
+                        for (JsonNode id :
+                                step.path("special_tokens").path(name).path("ids")) {
                             side.add(id(name, id));
                         }
                     }
@@ -234,14 +239,13 @@ final class TokenizerJson {
         StringBuilder characters = new StringBuilder();
         int free = 0x100;
         for (int value = 0; value < 256; value++) {
-            boolean printable = value >= '!' && value <= '~' || value >= 0xa1 && value != 0xad;
+            boolean printable = (value >= '!' && value <= '~') || (value >= 0xa1 && value != 0xad);
             characters.append((char) (printable ? value : free++));
         }
         return characters.toString();
     }
 
     private ModelFormatException unsupported(String what, JsonNode found, String accepted) {
-        return new ModelFormatException(
-                fields.file(), what + " " + found + " is not supported; accepted: " + accepted);
+        return new ModelFormatException(fields.file(), what + " " + found + " is not supported; accepted: " + accepted);
     }
 }

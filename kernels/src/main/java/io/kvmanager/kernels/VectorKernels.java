@@ -1,0 +1,117 @@
+package io.kvmanager.kernels;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.ElementType;
+import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.TileList;
+import io.kvmanager.spi.WorkerGroup;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The kernels in the Vector API: {@link VectorScores} and {@link VectorValues} for decode, {@link VectorPrompt} and
+ * {@link VectorColumns} for prompts. What only copies is {@link BlockRows}, as in the plain kernels.
+ */
+final class VectorKernels implements AttentionKernels {
+    private final BlockRows rows;
+    private final VectorScores scores;
+    private final VectorValues values;
+    private final PlainKernels prompt;
+
+    VectorKernels(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
+        rows = new BlockRows(geometry, slab);
+        scores = new VectorScores(geometry, slab, workers);
+        values = new VectorValues(geometry, slab, workers);
+        prompt = new PlainKernels(geometry, slab, workers);
+    }
+
+    /** 16-bit rows are read in pairs, so they must hold whole pairs. */
+    static boolean supports(CacheGeometry geometry) {
+        return geometry.elementType() == ElementType.F32 || geometry.headSize() % 2 == 0;
+    }
+
+    @Override
+    public String name() {
+        return VectorSupport.NAME;
+    }
+
+    @Override
+    public void zero(int blockId) {
+        rows.zero(blockId);
+    }
+
+    @Override
+    public void copyBlock(int fromBlockId, int toBlockId) {
+        rows.copyBlock(fromBlockId, toBlockId);
+    }
+
+    @Override
+    public void append(MemorySegment table, int firstSlot, MemorySegment from, int count) {
+        rows.append(table, firstSlot, from, count);
+    }
+
+    @Override
+    public void read(MemorySegment table, int firstSlot, MemorySegment to, int count) {
+        rows.read(table, firstSlot, to, count);
+    }
+
+    @Override
+    public void attendPrompt(
+            MemorySegment q,
+            int rowCount,
+            int firstSlot,
+            MemorySegment keyTable,
+            MemorySegment valueTable,
+            MemorySegment out,
+            MemorySegment logSumExp) {
+        prompt.attendPrompt(q, rowCount, firstSlot, keyTable, valueTable, out, logSumExp);
+    }
+
+    @Override
+    public void scores(MemorySegment q, MemorySegment keyTable, int tokens, AttentionWorkspace workspace) {
+        scores.scores(q, keyTable, tokens, workspace);
+    }
+
+    @Override
+    public void values(MemorySegment weights, int stride, TileList tiles, MemorySegment out, boolean accumulate) {
+        values.values(weights, stride, tiles, out, accumulate);
+    }
+
+    @Override
+    public void columnScores(
+            MemorySegment q,
+            MemorySegment logSumExp,
+            MemorySegment rowWeights,
+            int rowCount,
+            MemorySegment keyTable,
+            int firstSlot,
+            int count,
+            MemorySegment out) {
+        prompt.columnScores(q, logSumExp, rowWeights, rowCount, keyTable, firstSlot, count, out);
+    }
+
+    @Override
+    public void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
+        rows.compact(fromTable, toTable, kept, firstSlot, count);
+    }
+
+    @Override
+    public void summarise(int blockId, int summaryBlockId, int summarySlot) {
+        rows.summarise(blockId, summaryBlockId, summarySlot);
+    }
+
+    @Override
+    public void store(int blockId, MemorySegment host, long hostOffset) {
+        rows.store(blockId, host, hostOffset);
+    }
+
+    @Override
+    public void load(MemorySegment host, long hostOffset, int blockId) {
+        rows.load(host, hostOffset, blockId);
+    }
+
+    @Override
+    public void loadTile(MemorySegment host, long hostOffset, int tileIndex) {
+        rows.loadTile(host, hostOffset, tileIndex);
+    }
+}

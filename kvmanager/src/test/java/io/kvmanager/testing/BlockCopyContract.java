@@ -1,0 +1,157 @@
+package io.kvmanager.testing;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.kvmanager.Tier;
+import io.kvmanager.spi.Device;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What every device copies and converts: rows, blocks, tiles, summaries. Subclasses say which device. */
+public abstract class BlockCopyContract {
+    private static final int TOKENS = 75;
+
+    /** A device of its own for one case. */
+    protected abstract Device openDevice();
+
+    static List<KernelCase> cases() {
+        return KernelCase.all();
+    }
+
+    private KernelFixture open(KernelCase of) {
+        int blocks = 3 * of.geometry().blocksFor(TOKENS) + 4;
+        return new KernelFixture(openDevice(), of.geometry(), blocks, of.seed());
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void rowsComeBackRoundedOnce(KernelCase of) {
+        try (KernelFixture fixture = open(of)) {
+            MemorySegment table = fixture.table(TOKENS);
+            float[] rows = fixture.elements(TOKENS * of.geometry().keyValueRowElements(), 1e3f);
+            fixture.kernels.append(table, 0, fixture.floats(rows), TOKENS);
+            float[] expected = new float[rows.length];
+            for (int i = 0; i < rows.length; i++) {
+                expected[i] = fixture.rounded(rows[i]);
+            }
+            assertArrayEquals(expected, fixture.readBack(table, TOKENS), of.toString());
+            assertTrue(fixture.freeBlocksUntouched(), "wrote outside of the table");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void unwrittenSlotsReadAsZero(KernelCase of) {
+        try (KernelFixture fixture = open(of)) {
+            MemorySegment table = fixture.table(TOKENS);
+            fixture.kernels.append(table, 3, fixture.floats(fixture.rows(2)), 2);
+            int row = of.geometry().keyValueRowElements();
+            float[] back = fixture.readBack(table, TOKENS);
+            assertArrayEquals(new float[3 * row], Arrays.copyOf(back, 3 * row), of.toString());
+            assertArrayEquals(
+                    new float[(TOKENS - 5) * row], Arrays.copyOfRange(back, 5 * row, TOKENS * row), of.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void compactMovesRowsInPlaceAndAcrossTables(KernelCase of) {
+        try (KernelFixture fixture = open(of)) {
+            MemorySegment table = fixture.table(TOKENS);
+            MemorySegment other = fixture.table(TOKENS);
+            float[] rows = fixture.rows(TOKENS);
+            fixture.kernels.append(table, 0, fixture.floats(rows), TOKENS);
+            int firstSlot = 2;
+            int[] kept = fixture.random
+                    .ints(TOKENS, firstSlot, TOKENS)
+                    .distinct()
+                    .sorted()
+                    .toArray();
+            int row = of.geometry().keyValueRowElements();
+            float[] expected = rows.clone();
+            for (int i = 0; i < kept.length; i++) {
+                System.arraycopy(rows, kept[i] * row, expected, (firstSlot + i) * row, row);
+            }
+            int end = (firstSlot + kept.length) * row;
+            fixture.kernels.compact(table, other, fixture.ints(kept), firstSlot, kept.length);
+            float[] across = fixture.readBack(other, TOKENS);
+            assertArrayEquals(new float[firstSlot * row], Arrays.copyOf(across, firstSlot * row), of.toString());
+            assertArrayEquals(
+                    Arrays.copyOfRange(expected, firstSlot * row, end),
+                    Arrays.copyOfRange(across, firstSlot * row, end),
+                    of.toString());
+            assertArrayEquals(rows, fixture.readBack(table, TOKENS), of + " source changed");
+            fixture.kernels.compact(table, table, fixture.ints(kept), firstSlot, kept.length);
+            assertArrayEquals(
+                    Arrays.copyOf(expected, end),
+                    Arrays.copyOf(fixture.readBack(table, TOKENS), end),
+                    of.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void aSummaryIsTheMeanOfABlock(KernelCase of) {
+        try (KernelFixture fixture = open(of)) {
+            int slots = of.blockTokens();
+            MemorySegment table = fixture.table(slots);
+            MemorySegment summaries = fixture.table(slots);
+            float[] rows = fixture.rows(slots);
+            fixture.kernels.append(table, 0, fixture.floats(rows), slots);
+            int slot = (int) (of.seed() % slots);
+            ValueLayout.OfInt int32 = ValueLayout.JAVA_INT;
+            fixture.kernels.summarise(table.getAtIndex(int32, 0), summaries.getAtIndex(int32, 0), slot);
+            int row = of.geometry().keyValueRowElements();
+            float[] back = fixture.readBack(summaries, slots);
+            for (int e = 0; e < row; e++) {
+                double mean = 0;
+                for (int s = 0; s < slots; s++) {
+                    mean += rows[s * row + e] / (double) slots;
+                }
+                double tolerance = Math.ulp((float) mean) + (fixture.rounded((float) mean) == (float) mean ? 0 : 0x1p-8);
+                assertEquals(mean, back[slot * row + e], tolerance, of + " element " + e);
+            }
+            Arrays.fill(back, slot * row, (slot + 1) * row, 0);
+            assertArrayEquals(new float[back.length], back, of + " wrote another slot");
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void blocksAndTilesGoToTheHostAndBack(KernelCase of) {
+        try (KernelFixture fixture = open(of)) {
+            int slots = of.blockTokens();
+            MemorySegment table = fixture.table(slots);
+            float[] rows = fixture.rows(slots);
+            fixture.kernels.append(table, 0, fixture.floats(rows), slots);
+            int id = table.getAtIndex(ValueLayout.JAVA_INT, 0);
+            int blockBytes = of.geometry().blockBytes();
+            MemorySegment host = fixture.device.allocate(Tier.HOST, 3L * blockBytes);
+            fixture.kernels.store(id, host, blockBytes);
+            assertEquals(-1, host.asSlice(0, blockBytes).mismatch(MemorySegment.ofArray(new byte[blockBytes])));
+
+            MemorySegment whole = fixture.table(slots);
+            fixture.kernels.load(host, blockBytes, whole.getAtIndex(ValueLayout.JAVA_INT, 0));
+            assertArrayEquals(rows, fixture.readBack(whole, slots), of.toString());
+
+            MemorySegment copied = fixture.table(slots);
+            fixture.kernels.copyBlock(id, copied.getAtIndex(ValueLayout.JAVA_INT, 0));
+            assertArrayEquals(rows, fixture.readBack(copied, slots), of.toString());
+
+            MemorySegment tiled = fixture.table(slots);
+            int to = tiled.getAtIndex(ValueLayout.JAVA_INT, 0);
+            for (int kvHead = 0; kvHead < of.kvHeads(); kvHead++) {
+                long offset = blockBytes + (long) kvHead * of.geometry().tileBytes();
+                fixture.kernels.loadTile(host, offset, of.geometry().tileIndex(to, kvHead));
+            }
+            assertArrayEquals(rows, fixture.readBack(tiled, slots), of.toString());
+            assertTrue(fixture.freeBlocksUntouched(), "wrote another block");
+        }
+    }
+}
