@@ -23,7 +23,7 @@ import java.util.stream.Collectors;
  */
 public final class Calibration {
     /** Shares that are tried. */
-    public static final List<Double> SHARES = List.of(.05, .1, .15, .25, .35, .5, .7, 1.);
+    public static final List<Double> SHARES = List.of(.1, .15, .25, .35, .5, .7, 1.);
 
     /** How much less likely a right answer may become, mean over the questions, nats. */
     private static final double ANSWER_NATS = .05;
