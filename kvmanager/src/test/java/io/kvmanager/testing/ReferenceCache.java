@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 
 /**
@@ -109,7 +110,7 @@ public final class ReferenceCache {
             for (int g = 0; g < weights.length; g++) {
                 weights[g] = weights(layer, q, firstHead + g, positions);
             }
-            TreeSet<Integer> chosen = chosen(weights, placement, residentFrom);
+            Set<Integer> chosen = chosen(weights, placement, residentFrom);
             for (int g = 0; g < weights.length; g++) {
                 int head = firstHead + g;
                 double missed = 0;
@@ -148,7 +149,7 @@ public final class ReferenceCache {
         return stored(mean);
     }
 
-    private TreeSet<Integer> chosen(double[][] weights, PlacementPolicy.Offloaded placement, int residentFrom) {
+    private Set<Integer> chosen(double[][] weights, PlacementPolicy.Offloaded placement, int residentFrom) {
         int blockTokens = geometry.blockTokens();
         double[] score = new double[residentFrom];
         double offloaded = 0;
@@ -163,7 +164,7 @@ public final class ReferenceCache {
             order.add(block);
         }
         order.sort(Comparator.comparingDouble((Integer block) -> -score[block]).thenComparing(b -> b));
-        TreeSet<Integer> chosen = new TreeSet<>();
+        Set<Integer> chosen = new TreeSet<>();
         double covered = weights.length - offloaded;
         for (int block : order) {
             boolean enough = placement.selection() instanceof ValueSelection.Nucleus nucleus
