@@ -29,7 +29,7 @@ import jdk.incubator.vector.VectorShuffle;
  * into even and odd elements per vector, as {@link Lanes} reads rows.
  */
 final class QuadDots {
-    /** Floats that {@link #dots} needs to work in. */
+    /** Floats that {@link #row} needs to work in. */
     static final int SCRATCH_FLOATS = 64 * LANES;
 
     private static final int QUAD = 4;
