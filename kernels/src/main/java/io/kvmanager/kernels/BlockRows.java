@@ -117,6 +117,23 @@ final class BlockRows {
         };
     }
 
+    /** Decodes the row at {@code rowOffset}. */
+    void row(long rowOffset, float[] to, int at) {
+        switch (geometry.elementType()) {
+            case F32 -> MemorySegment.copy(slab, FLOAT, rowOffset, to, at, headSize);
+            case F16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    to[at + e] = Float.float16ToFloat(slab.get(SHORT, rowOffset + 2L * e));
+                }
+            }
+            case BF16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    to[at + e] = Float.intBitsToFloat(slab.get(SHORT, rowOffset + 2L * e) << 16);
+                }
+            }
+        }
+    }
+
     private void setElement(long rowOffset, int index, float value) {
         ElementType type = geometry.elementType();
         if (type == ElementType.F32) {
