@@ -92,11 +92,11 @@ final class CalibrateCommand implements Callable<Integer> {
             cells.add(String.valueOf(layer));
             cells.add(ComparisonTable.number("%.2f", result.profile().shares().get(layer)));
             mass.lost().get(layer).forEach(lost -> cells.add(ComparisonTable.number("%.3f", 1 - lost)));
-            table.row(cells);
+            table.row(cells.toArray(String[]::new));
         }
         EntryResult verified = result.verified();
         console.line("attention mass kept, the smaller of prose and answers, by share of the tokens kept");
-        table.print(console);
+        table.print(console, "");
         console.line("");
         console.line("on text and " + verified.answers().size() + " questions held back: keeps "
                 + ComparisonTable.percent(verified.retainedShare()) + " of the tokens, perplexity x "

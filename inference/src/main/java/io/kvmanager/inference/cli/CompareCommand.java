@@ -87,6 +87,9 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private final JsonOption json = new JsonOption();
 
+    @Option(names = "--report", paramLabel = "<file>", description = "Writes the comparison to an HTML file.")
+    private @Nullable String report;
+
     CompareCommand(Console console) {
         this.console = console;
     }
@@ -100,6 +103,7 @@ final class CompareCommand implements Callable<Integer> {
         List<CacheEntry> entries = entries();
         Map<String, String> common = settings.pairs();
         json.check();
+        OutputFile reportFile = report == null ? null : OutputFile.check("--report", report);
         Model loaded = model.load();
         checkContext(loaded);
         checkSettings(loaded, entries, common);
@@ -116,6 +120,10 @@ final class CompareCommand implements Callable<Integer> {
             root.put("promptTokens", promptTokens).put("newTokens", newTokens).put("windows", windows);
             results.forEach(result -> ComparisonTable.addRun(root, result));
             json.write(root);
+        }
+        if (reportFile != null) {
+            reportFile.write(ComparisonReport.html(loaded, results, windows, promptTokens, newTokens));
+            console.line("Report: " + reportFile.path());
         }
         return 0;
     }

@@ -15,7 +15,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -62,7 +61,7 @@ final class GenerateCommand implements Callable<Integer> {
         json.check();
         Model loaded = model.load();
         String text = prompt.equals("-") ? new String(System.in.readAllBytes(), StandardCharsets.UTF_8) : prompt;
-        int[] ids = promptIds(loaded, text);
+        int[] ids = Prompts.ids(loaded, text);
         int length = Math.min(loaded.config().context(), ids.length + maxTokens);
         KvCacheConfig config = cache.config(loaded, length, ids.length);
 
@@ -80,27 +79,11 @@ final class GenerateCommand implements Callable<Integer> {
         return 0;
     }
 
-    private static int[] promptIds(Model model, String text) {
-        int[] ids = model.tokenizer().encode(text);
-        if (ids.length == 0) {
-            throw new BadInput("--prompt '" + text + "' is empty; accepted: text of one token or more");
-        }
-        int context = model.config().context();
-        if (ids.length > context) {
-            throw new BadInput("--prompt has " + ids.length + " tokens; accepted: 1 to " + context
-                    + ", the context of model " + model.name());
-        }
-        return ids;
-    }
-
     private void report(Model loaded, KvCache open, KvSequence sequence, Generation generation) throws IOException {
         MemoryUse memory = open.memory();
         KvCacheConfig config = open.config();
         long fullBytes = config.fullBytes(sequence.length());
-        List<Integer> retained = IntStream.range(0, config.geometry().layers())
-                .map(sequence::retained)
-                .boxed()
-                .toList();
+        List<Integer> retained = DemoRun.retained(sequence, config.geometry().layers());
         console.line(console.dim(memoryLine(config, memory, fullBytes, retained, generation)));
         if (json.wanted()) {
             var root = Json.envelope("generate", open.deviceDescription(), loaded);

@@ -52,9 +52,12 @@ public final class Kv implements Runnable {
     /** Runs one command line and returns its exit status. */
     static int run(Console console, String... words) {
         CommandLine commandLine = new CommandLine(new Kv(console));
+        commandLine.addSubcommand(new DemoCommand(console));
         commandLine.addSubcommand(new GenerateCommand(console));
         commandLine.addSubcommand(new CompareCommand(console));
         commandLine.addSubcommand(new CalibrateCommand(console));
+        commandLine.addSubcommand(new PlanCommand(console));
+        commandLine.addSubcommand(new DevicesCommand(console));
 
         commandLine.getSubcommands().values().forEach(Kv::configure);
         configure(commandLine);

@@ -6,6 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.UUID;
 
 /** A file that a flag names, checked before the work and written whole or not at all. */
 final class OutputFile {
@@ -46,9 +48,9 @@ final class OutputFile {
     /** Replaces the file's content in one step. */
     void write(String text) throws IOException {
         Path folder = path.toAbsolutePath().getParent();
-        Path next = Files.createTempFile(folder, ".kv-", ".part");
+        Path next = folder.resolve(".kv-" + UUID.randomUUID() + ".part");
         try {
-            Files.write(next, text.getBytes(StandardCharsets.UTF_8));
+            Files.writeString(next, text, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);
             Files.move(next, path, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw new IOException(flag + " '" + path + "' cannot be written: " + e.getMessage(), e);

@@ -3,39 +3,63 @@ package io.kvmanager.inference.cli;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Columns of text: the first to the left, the others to the right, each as wide as it must be. */
+/** Rows and columns for a terminal: the first column to the left, the rest to the right unless told otherwise. */
 final class TextTable {
+    private static final String GAP = "  ";
+
     private final List<List<String>> rows = new ArrayList<>();
+    private final List<Integer> leftColumns = new ArrayList<>(List.of(0));
 
-    TextTable(String... titles) {
-        rows.add(List.of(titles));
+    TextTable(String... headings) {
+        rows.add(List.of(headings));
     }
 
-    /** Adds a row of as many cells as there are titles. */
-    void row(List<String> cells) {
-        if (cells.size() != rows.getFirst().size()) {
-            throw new IllegalArgumentException(cells.size() + " cells; the table has "
-                    + rows.getFirst().size() + " columns");
+    /** Aligns a column to the left. */
+    TextTable left(int column) {
+        leftColumns.add(column);
+        return this;
+    }
+
+    TextTable row(String... cells) {
+        if (cells.length != rows.getFirst().size()) {
+            throw new IllegalArgumentException(
+                    cells.length + " cells; the table has " + rows.getFirst().size() + " columns");
         }
-        rows.add(List.copyOf(cells));
+        rows.add(List.of(cells));
+        return this;
     }
 
-    /** Prints the table, the titles in bold. */
-    void print(Console console) {
-        int[] widths = new int[rows.getFirst().size()];
+    /** The lines, headings first. */
+    List<String> lines() {
+        List<String> lines = new ArrayList<>();
         for (List<String> row : rows) {
-            for (int i = 0; i < widths.length; i++) {
-                widths[i] = Math.max(widths[i], row.get(i).length());
-            }
-        }
-        for (int at = 0; at < rows.size(); at++) {
             StringBuilder line = new StringBuilder();
-            for (int i = 0; i < widths.length; i++) {
-                String cell = rows.get(at).get(i);
-                String blank = " ".repeat(widths[i] - cell.length());
-                line.append(i == 0 ? cell + blank : "  " + blank + cell);
+            for (int column = 0; column < row.size(); column++) {
+                String cell = row.get(column);
+                String padding = " ".repeat(width(column) - cell.codePointCount(0, cell.length()));
+                line.append(column == 0 ? "" : GAP)
+                        .append(leftColumns.contains(column) ? cell + padding : padding + cell);
             }
-            console.line(at == 0 ? console.bold(line.toString()) : line.toString());
+            lines.add(line.toString().stripTrailing());
         }
+        return lines;
+    }
+
+    /** Prints the headings dimmed, and the row that begins with {@code emphasised} in bold. */
+    void print(Console console, String emphasised) {
+        List<String> lines = lines();
+        console.line(console.dim(lines.getFirst()));
+        for (int i = 1; i < lines.size(); i++) {
+            boolean bold = rows.get(i).getFirst().equals(emphasised);
+            console.line(bold ? console.bold(lines.get(i)) : lines.get(i));
+        }
+    }
+
+    private int width(int column) {
+        return rows.stream()
+                .map(row -> row.get(column))
+                .mapToInt(cell -> cell.codePointCount(0, cell.length()))
+                .max()
+                .orElse(0);
     }
 }
