@@ -35,7 +35,8 @@ final class CalibrateCommand implements Callable<Integer> {
             names = {"-o", "--out"},
             required = true,
             paramLabel = "<file>",
-            description = "The profile; named " + RetentionProfile.FILE_NAME + " in the model's folder it is found there.")
+            description =
+                    "The profile; named " + RetentionProfile.FILE_NAME + " in the model's folder it is found there.")
     private String out = "";
 
     @Option(
@@ -69,8 +70,8 @@ final class CalibrateCommand implements Callable<Integer> {
         OutputFile file = OutputFile.check("--out", out);
         Model loaded = model.load();
         PerLayer policy = PerLayer.of("profile", List.of(1.));
-        Calibration calibration = new Calibration(
-                loaded, CompareCommand.text("--text", text, loaded), policy, massLoss, device);
+        Calibration calibration =
+                new Calibration(loaded, CompareCommand.text("--text", text, loaded), policy, massLoss, device);
         long start = System.nanoTime();
         Calibration.Result result;
         try (Progress progress = new Progress(console)) {

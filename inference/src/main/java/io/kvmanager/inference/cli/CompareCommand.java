@@ -25,8 +25,8 @@ import picocli.CommandLine.Option;
         name = "compare",
         description = "Compares caches with full: memory, perplexity, and answers to questions about planted facts.")
 final class CompareCommand implements Callable<Integer> {
-    private static final String CACHES = "full,paged,local,pyramid[retention=paper-7b],pyramid[retention=half],"
-            + "pyramid,kcache,pyramid+kcache";
+    private static final String CACHES =
+            "full,paged,local,pyramid[retention=paper-7b],pyramid[retention=half]," + "pyramid,kcache,pyramid+kcache";
 
     private final Console console;
 
@@ -108,8 +108,8 @@ final class CompareCommand implements Callable<Integer> {
         checkContext(loaded);
         checkSettings(loaded, entries, common);
         EvaluationText passages = text("--text", text, loaded);
-        Comparison comparison = new Comparison(
-                loaded, common, settings.device(), windows(passages), questions(loaded, passages));
+        Comparison comparison =
+                new Comparison(loaded, common, settings.device(), windows(passages), questions(loaded, passages));
         List<EntryResult> results;
         try (Progress progress = new Progress(console)) {
             results = comparison.run(entries, progress::step);

@@ -29,14 +29,15 @@ final class ComparisonReport {
         report.section("Memory and quality", ComparisonTable.LEGEND + ".");
         report.table(ComparisonTable.QUALITY, rows(results, ComparisonTable::qualityCells), ComparisonTable.CHOSEN);
         report.section(
-                "Device memory", "Bytes at peak; the dashed line is what full holds, "
-                        + ByteSize.format(full.fullBytes()) + ".");
+                "Device memory",
+                "Bytes at peak; the dashed line is what full holds, " + ByteSize.format(full.fullBytes()) + ".");
         report.chart(memory(results));
         report.section("Speed and fetching", "On this machine; bytes fetched are summed over the windows.");
         report.table(ComparisonTable.WORK, rows(results, ComparisonTable::workCells), ComparisonTable.CHOSEN);
         report.section("Configuration", "Effective settings of every cache.");
         Map<String, String> facts = new LinkedHashMap<>();
-        results.forEach(result -> facts.put(result.entry().label(), result.config().toString()));
+        results.forEach(
+                result -> facts.put(result.entry().label(), result.config().toString()));
         report.facts(facts);
         return report.html(full.device() + "; " + Machine.jvm());
     }
@@ -57,7 +58,7 @@ final class ComparisonReport {
         double longest = 1;
         for (EntryResult result : results) {
             long bytes = result.memory().deviceBytesPeak();
-            longest = Math.max(longest, bytes);
+            longest = Math.max(longest, (double) bytes);
             bars.add(new Bar(
                     shortLabel(result.entry()),
                     List.of((double) bytes),

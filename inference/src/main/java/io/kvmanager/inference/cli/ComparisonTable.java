@@ -11,7 +11,17 @@ import java.util.Locale;
 final class ComparisonTable {
     /** Headings of {@link #qualityCells}. */
     static final List<String> QUALITY = List.of(
-            "cache", "perplexity", "ratio", "top-1", "KL", "recall", "of full's", "device", "share", "allocated", "host",
+            "cache",
+            "perplexity",
+            "ratio",
+            "top-1",
+            "KL",
+            "recall",
+            "of full's",
+            "device",
+            "share",
+            "allocated",
+            "host",
             "kept");
 
     /** Headings of {@link #workCells}. */
@@ -22,13 +32,13 @@ final class ComparisonTable {
     static final String CHOSEN = CacheName.PYRAMID_KCACHE.toString();
 
     /** What the columns mean. */
-    static final String LEGEND = "share, allocated: device bytes at peak, and taken at open, over what full holds for the "
-            + "same tokens; kept: tokens per layer, mean; of full's: of the answers that full gets right";
+    static final String LEGEND =
+            "share, allocated: device bytes at peak, and taken at open, over what full holds for the "
+                    + "same tokens; kept: tokens per layer, mean; of full's: of the answers that full gets right";
 
     private ComparisonTable() {}
 
-    static void print(
-            List<EntryResult> results, int windows, int promptTokens, int newTokens, Console console) {
+    static void print(List<EntryResult> results, int windows, int promptTokens, int newTokens, Console console) {
         EntryResult full = results.getFirst();
         console.line(windows + " windows of " + promptTokens + " prompt and " + newTokens + " new tokens, "
                 + full.answers().size() + " questions; " + full.device() + "; full holds "
