@@ -2,6 +2,7 @@ package io.kvmanager.inference.cli;
 
 import io.kvmanager.inference.cli.Chart.Tone;
 import java.util.List;
+import java.util.Locale;
 import java.util.StringJoiner;
 
 /**
@@ -16,10 +17,7 @@ import java.util.StringJoiner;
  */
 record BarChart(String title, List<String> parts, List<Tone> tones, List<Bar> bars, double longest, double mark)
         implements Chart {
-    private static final int WIDTH = 560;
-    private static final int LEFT = 124;
-    private static final int RIGHT = 128;
-    private static final int ROW = 34;
+    private static final int HEIGHT = 26;
     private static final int THICK = 18;
 
     /**
@@ -48,34 +46,40 @@ record BarChart(String title, List<String> parts, List<Tone> tones, List<Bar> ba
 
     @Override
     public String html() {
-        int height = bars.size() * ROW + 8;
-        double scale = (WIDTH - LEFT - RIGHT) / longest;
         StringJoiner words = new StringJoiner("; ");
         bars.forEach(bar -> words.add(bar.name() + " " + bar.label()));
-        StringBuilder svg = new StringBuilder(parts.size() > 1 ? Chart.legend(parts, tones) : "");
-        svg.append(Chart.open(WIDTH, height, title, words.toString()));
-        for (int row = 0; row < bars.size(); row++) {
-            Bar bar = bars.get(row);
-            double top = row * ROW + (ROW - THICK) / 2.0 + 4;
-            double baseline = top + THICK - 4.5;
-            svg.append(Chart.text(0, baseline, bar.chosen() ? "strong" : "", "start", bar.name()));
-            svg.append(Chart.rect(LEFT, top, WIDTH - LEFT - RIGHT, THICK, "track"));
-            double x = LEFT;
-            for (int part = 0; part < bar.values().size(); part++) {
-                double length = Math.min(bar.values().get(part) * scale, WIDTH - RIGHT - x);
-                boolean faded = parts.size() == 1 && !bar.chosen() && tones.getFirst() == Tone.MAIN;
-                svg.append(Chart.rect(
-                        x, top, length, THICK, faded ? "rest" : tones.get(part).style()));
-                x += Math.max(0, length);
-            }
-            svg.append(
-                    Chart.text(WIDTH - RIGHT + 10, baseline, bar.chosen() ? "strong" : "quiet", "start", bar.label()));
+        StringBuilder html = new StringBuilder(parts.size() > 1 ? Chart.legend(parts, tones) : "");
+        html.append("<div class=\"bars\" role=\"img\" aria-label=\"");
+        html.append(Html.escape(title + ": " + words)).append("\">\n");
+        bars.forEach(bar -> html.append(row(bar)));
+        return html.append("</div>\n").toString();
+    }
+
+    /** A row's texts are HTML and only the bar is SVG, in shares of its width: the letters keep their size. */
+    private String row(Bar bar) {
+        boolean faded = parts.size() == 1 && !bar.chosen() && tones.getFirst() == Tone.MAIN;
+        StringBuilder svg = new StringBuilder("<svg height=\"" + HEIGHT + "\" aria-hidden=\"true\">");
+        svg.append(part(0, 1, "track"));
+        double from = 0;
+        for (int i = 0; i < bar.values().size(); i++) {
+            double share = Math.clamp(bar.values().get(i) / longest, 0, 1 - from);
+            svg.append(part(from, share, faded ? "rest" : tones.get(i).style()));
+            from += share;
         }
         if (!Double.isNaN(mark)) {
-            double x = LEFT + mark * scale;
-            svg.append("<line x1=\"" + Chart.at(x) + "\" y1=\"0\" x2=\"" + Chart.at(x) + "\" y2=\"" + height
-                    + "\" class=\"mark\"/>\n");
+            String x = percent(Math.min(mark / longest, 0.998));
+            svg.append("<line x1=\"" + x + "\" y1=\"0\" x2=\"" + x + "\" y2=\"100%\" class=\"mark\"/>");
         }
-        return svg.append("</svg>\n").toString();
+        return "<div class=\"bar" + (bar.chosen() ? " chosen" : "") + "\"><span>" + Html.escape(bar.name()) + "</span>"
+                + svg.append("</svg>") + "<span>" + Html.escape(bar.label()) + "</span></div>\n";
+    }
+
+    private static String part(double from, double share, String style) {
+        return "<rect x=\"" + percent(from) + "\" y=\"4\" width=\"" + percent(share) + "\" height=\"" + THICK
+                + "\" class=\"" + style + "\"/>";
+    }
+
+    private static String percent(double share) {
+        return String.format(Locale.ROOT, "%.2f%%", 100 * share);
     }
 }

@@ -35,7 +35,8 @@ final class CalibrateCommand implements Callable<Integer> {
             names = {"-o", "--out"},
             required = true,
             paramLabel = "<file>",
-            description = "The profile; named " + RetentionProfile.FILE_NAME + " in the model's folder it is found there.")
+            description =
+                    "The profile; named " + RetentionProfile.FILE_NAME + " in the model's folder it is found there.")
     private String out = "";
 
     @Option(
@@ -69,8 +70,8 @@ final class CalibrateCommand implements Callable<Integer> {
         OutputFile file = OutputFile.check("--out", out);
         Model loaded = model.load();
         PerLayer policy = PerLayer.of("profile", List.of(1.));
-        Calibration calibration = new Calibration(
-                loaded, CompareCommand.text("--text", text, loaded), policy, massLoss, device);
+        Calibration calibration =
+                new Calibration(loaded, CompareCommand.text("--text", text, loaded), policy, massLoss, device);
         long start = System.nanoTime();
         Calibration.Result result;
         try (Progress progress = new Progress(console)) {
@@ -92,11 +93,11 @@ final class CalibrateCommand implements Callable<Integer> {
             cells.add(String.valueOf(layer));
             cells.add(ComparisonTable.number("%.2f", result.profile().shares().get(layer)));
             mass.lost().get(layer).forEach(lost -> cells.add(ComparisonTable.number("%.3f", 1 - lost)));
-            table.row(cells);
+            table.row(cells.toArray(String[]::new));
         }
         EntryResult verified = result.verified();
         console.line("attention mass kept, the smaller of prose and answers, by share of the tokens kept");
-        table.print(console);
+        table.print(console, "");
         console.line("");
         console.line("on text and " + verified.answers().size() + " questions held back: keeps "
                 + ComparisonTable.percent(verified.retainedShare()) + " of the tokens, perplexity x "

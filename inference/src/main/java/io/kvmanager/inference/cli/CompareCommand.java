@@ -25,8 +25,8 @@ import picocli.CommandLine.Option;
         name = "compare",
         description = "Compares caches with full: memory, perplexity, and answers to questions about planted facts.")
 final class CompareCommand implements Callable<Integer> {
-    private static final String CACHES = "full,paged,local,pyramid[retention=paper-7b],pyramid[retention=half],"
-            + "pyramid,kcache,pyramid+kcache";
+    private static final String CACHES =
+            "full,paged,local,pyramid[retention=paper-7b],pyramid[retention=half]," + "pyramid,kcache,pyramid+kcache";
 
     private final Console console;
 
@@ -87,6 +87,9 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private final JsonOption json = new JsonOption();
 
+    @Option(names = "--report", paramLabel = "<file>", description = "Writes the comparison to an HTML file.")
+    private @Nullable String report;
+
     CompareCommand(Console console) {
         this.console = console;
     }
@@ -100,12 +103,13 @@ final class CompareCommand implements Callable<Integer> {
         List<CacheEntry> entries = entries();
         Map<String, String> common = settings.pairs();
         json.check();
+        OutputFile reportFile = report == null ? null : OutputFile.check("--report", report);
         Model loaded = model.load();
         checkContext(loaded);
         checkSettings(loaded, entries, common);
         EvaluationText passages = text("--text", text, loaded);
-        Comparison comparison = new Comparison(
-                loaded, common, settings.device(), windows(passages), questions(loaded, passages));
+        Comparison comparison =
+                new Comparison(loaded, common, settings.device(), windows(passages), questions(loaded, passages));
         List<EntryResult> results;
         try (Progress progress = new Progress(console)) {
             results = comparison.run(entries, progress::step);
@@ -116,6 +120,10 @@ final class CompareCommand implements Callable<Integer> {
             root.put("promptTokens", promptTokens).put("newTokens", newTokens).put("windows", windows);
             results.forEach(result -> ComparisonTable.addRun(root, result));
             json.write(root);
+        }
+        if (reportFile != null) {
+            reportFile.write(ComparisonReport.html(loaded, results, windows, promptTokens, newTokens));
+            console.line("Report: " + reportFile.path());
         }
         return 0;
     }

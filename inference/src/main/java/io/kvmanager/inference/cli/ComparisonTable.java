@@ -2,46 +2,73 @@ package io.kvmanager.inference.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvmanager.ByteSize;
+import io.kvmanager.CacheName;
 import io.kvmanager.inference.evaluation.EntryResult;
 import java.util.List;
 import java.util.Locale;
 
 /** The outcome of a comparison: on the terminal, and as the runs of a JSON object. */
 final class ComparisonTable {
+    /** Headings of {@link #qualityCells}. */
+    static final List<String> QUALITY = List.of(
+            "cache",
+            "perplexity",
+            "ratio",
+            "top-1",
+            "KL",
+            "recall",
+            "of full's",
+            "device",
+            "share",
+            "allocated",
+            "host",
+            "kept");
+
+    /** Headings of {@link #workCells}. */
+    static final List<String> WORK =
+            List.of("cache", "prefill tok/s", "decode tok/s", "fetched", "hits", "missed mass", "layers keep");
+
+    /** Label of the row that is stressed. */
+    static final String CHOSEN = CacheName.PYRAMID_KCACHE.toString();
+
+    /** What the columns mean. */
+    static final String LEGEND =
+            "share, allocated: device bytes at peak, and taken at open, over what full holds for the "
+                    + "same tokens; kept: tokens per layer, mean; of full's: of the answers that full gets right";
+
     private ComparisonTable() {}
 
-    static void print(
-            List<EntryResult> results, int windows, int promptTokens, int newTokens, Console console) {
+    static void print(List<EntryResult> results, int windows, int promptTokens, int newTokens, Console console) {
         EntryResult full = results.getFirst();
         console.line(windows + " windows of " + promptTokens + " prompt and " + newTokens + " new tokens, "
                 + full.answers().size() + " questions; " + full.device() + "; full holds "
                 + ByteSize.format(full.fullBytes()));
         console.line("");
-        TextTable quality = new TextTable(
-                "cache", "perplexity", "ratio", "top-1", "KL", "recall", "of full's", "device", "share", "allocated",
-                "host", "kept");
-        TextTable work = new TextTable(
-                "cache", "prefill tok/s", "decode tok/s", "fetched", "hits", "missed mass", "layers keep");
+        TextTable quality = new TextTable(QUALITY.toArray(String[]::new));
+        TextTable work = new TextTable(WORK.toArray(String[]::new));
         for (EntryResult result : results) {
-            quality.row(qualityCells(result));
-            work.row(List.of(
-                    result.entry().label(),
-                    number("%.0f", result.prefillTokensPerSecond()),
-                    number("%.0f", result.decodeTokensPerSecond()),
-                    ByteSize.format(result.fetch().bytesFetched()),
-                    selects(result) ? percent(result.fetch().hitRatio()) : "-",
-                    percent(result.fetch().missedMassMean()),
-                    RunLengths.of(result.retainedTokensPerLayer())));
+            quality.row(qualityCells(result).toArray(String[]::new));
+            work.row(workCells(result).toArray(String[]::new));
         }
-        quality.print(console);
+        quality.print(console, CHOSEN);
         console.line("");
-        work.print(console);
+        work.print(console, CHOSEN);
         console.line("");
-        console.line(console.dim("share, allocated: device bytes at peak, and taken at open, over what full holds for "
-                + "the same tokens; kept: tokens per layer, mean; of full's: of the answers that full gets right"));
+        console.line(console.dim(LEGEND));
     }
 
-    private static List<String> qualityCells(EntryResult result) {
+    static List<String> workCells(EntryResult result) {
+        return List.of(
+                result.entry().label(),
+                number("%.0f", result.prefillTokensPerSecond()),
+                number("%.0f", result.decodeTokensPerSecond()),
+                ByteSize.format(result.fetch().bytesFetched()),
+                selects(result) ? percent(result.fetch().hitRatio()) : "-",
+                percent(result.fetch().missedMassMean()),
+                RunLengths.of(result.retainedTokensPerLayer()));
+    }
+
+    static List<String> qualityCells(EntryResult result) {
         return List.of(
                 result.entry().label(),
                 number("%.3f", result.perplexity()),

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -71,11 +72,11 @@ final class DemoCommand implements Callable<Integer> {
         DemoStory whole = DemoStory.of(model.tokenizer());
         DemoStory story = quick ? whole.shortened(160, 48) : whole;
         String start = prompt == null ? story.opening() : prompt;
-        int[] promptIds = Prompts.ids(model, start);
+        Prompts.ids(model, start);
 
         Map<CacheName, DemoRun> runs = new EnumMap<>(CacheName.class);
         try (Progress progress = new Progress(console)) {
-            Work work = new Work(model, story, start, promptIds, progress);
+            Work work = new Work(model, story, start, progress);
             runs.put(DEFAULT, streamed(work));
             for (CacheName cache : CacheName.values()) {
                 if (cache != DEFAULT) {
@@ -94,7 +95,7 @@ final class DemoCommand implements Callable<Integer> {
         return 0;
     }
 
-    private record Work(Model model, DemoStory story, String prompt, int[] promptIds, Progress progress) {}
+    private record Work(Model model, DemoStory story, String prompt, Progress progress) {}
 
     /** The default cache, its text shown as it comes. */
     private DemoRun streamed(Work work) {
@@ -120,19 +121,20 @@ final class DemoCommand implements Callable<Integer> {
     private DemoRun run(Work work, CacheName cache, IntConsumer onToken) {
         Model model = work.model();
         DemoStory story = work.story();
+        int[] promptIds = Prompts.ids(model, work.prompt());
         int context = model.config().context();
-        int promptTokens = Math.max(work.promptIds().length, story.promptIds().length);
-        int length = Math.min(context, Math.max(work.promptIds().length + tokens, story.tokens()));
+        int promptTokens = Math.max(promptIds.length, story.promptIds().size());
+        int length = Math.min(context, Math.max(promptIds.length + tokens, story.tokens()));
         KvCacheConfig config = settings.comparedConfig(cache, model, Math.max(length, promptTokens), promptTokens);
 
-        long steps = tokens + story.nextIds().length;
+        long steps = (long) tokens + story.nextIds().size();
         long[] done = {0};
         boolean streams = cache == DEFAULT;
         return DemoRun.of(
                 model,
                 config,
                 story,
-                work.promptIds(),
+                promptIds,
                 tokens,
                 sampling.sampler(),
                 id -> {
@@ -193,7 +195,7 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static ObjectNode json(Model model, DemoStory story, Map<CacheName, DemoRun> runs) {
-        DemoRun full = runs.get(CacheName.FULL);
+        DemoRun full = Objects.requireNonNull(runs.get(CacheName.FULL));
         ObjectNode root = Json.envelope("demo", full.device(), model);
         runs.values().forEach(run -> {
             ObjectNode node = Json.addRun(root, run.json());

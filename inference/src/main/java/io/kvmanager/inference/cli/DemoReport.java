@@ -3,6 +3,7 @@ package io.kvmanager.inference.cli;
 import io.kvmanager.ByteSize;
 import io.kvmanager.CacheName;
 import io.kvmanager.KvCacheConfig;
+import io.kvmanager.PlacementPolicy;
 import io.kvmanager.inference.cli.BarChart.Bar;
 import io.kvmanager.inference.cli.Chart.Tone;
 import io.kvmanager.inference.model.Model;
@@ -130,7 +131,7 @@ final class DemoReport {
                     run.name(),
                     List.of(device, host),
                     ByteSize.format((long) device) + (host == 0 ? "" : " + " + ByteSize.format((long) host)),
-                    run == chosen));
+                    run.isOf(CHOSEN)));
         }
         return new BarChart(
                 "Bytes at peak",
@@ -144,7 +145,7 @@ final class DemoReport {
     private Map<String, Chart> pyramids() {
         Map<String, Chart> charts = new LinkedHashMap<>();
         for (DemoRun run : runs.values()) {
-            Tone tone = run == chosen ? Tone.MAIN : Tone.REST;
+            Tone tone = run.isOf(CHOSEN) ? Tone.MAIN : Tone.REST;
             charts.put(
                     run.name() + ", " + percent(kept(run)),
                     new LayerChart(run.name(), run.retained(), run.storyTokens(), tone));
@@ -153,8 +154,9 @@ final class DemoReport {
     }
 
     private String costNote() {
-        return "Perplexity on the story's last " + story.continuationTokens()
-                + " tokens barely notices what is forgotten; asking for facts does.";
+        return "Perplexity is measured on the last " + story.continuationTokens()
+                + " tokens of the story. Text can stay fluent while facts are gone, so facts told earlier are asked"
+                + " for.";
     }
 
     private Map<String, Chart> quality() {
@@ -172,12 +174,12 @@ final class DemoReport {
                             "%.2f (%+.1f %%)",
                             run.perplexity(),
                             100 * (run.perplexity() / full.perplexity() - 1)),
-                    run == chosen));
+                    run.isOf(CHOSEN)));
             answers.add(new Bar(
                     run.name(),
                     List.of((double) run.answeredRight()),
                     run.answeredRight() + " of " + run.questions(),
-                    run == chosen));
+                    run.isOf(CHOSEN)));
         }
         charts.put("Perplexity, lower is better", single("Perplexity", perplexities, most, full.perplexity()));
         if (chosen.questions() > 0) {
@@ -191,7 +193,7 @@ final class DemoReport {
     }
 
     private Report.Text text(DemoRun run) {
-        boolean same = run != full && run.text().equals(full.text());
+        boolean same = !run.isOf(CacheName.FULL) && run.text().equals(full.text());
         String remark = same
                 ? "word for word as full"
                 : String.format(
@@ -200,9 +202,9 @@ final class DemoReport {
                         100 * run.topOneAgreement(full, story.continuationTokens()));
         return new Report.Text(
                 run.name(),
-                run == full ? "what the others are compared with" : remark,
+                run.isOf(CacheName.FULL) ? "what the others are compared with" : remark,
                 run.text().strip(),
-                run == chosen);
+                run.isOf(CHOSEN));
     }
 
     private Map<String, String> facts() {
@@ -222,9 +224,21 @@ final class DemoReport {
                         + config.geometry().blockBytes() + " bytes");
         runs.forEach((cache, run) -> facts.put(
                 cache.toString(),
-                "retention " + run.config().retention() + ", placement "
-                        + run.config().placement()));
+                "retention " + run.config().retention() + ", "
+                        + placement(run.config().placement())));
         return facts;
+    }
+
+    private static String placement(PlacementPolicy placement) {
+        return switch (placement) {
+            case PlacementPolicy.Resident resident -> "V in device memory";
+            case PlacementPolicy.Offloaded offloaded ->
+                "V in host memory but for " + offloaded.sinkBlocks() + " sink blocks and " + offloaded.recentTokens()
+                        + " recent tokens, selection " + offloaded.selection() + ", compensation "
+                        + offloaded.compensation().toString().toLowerCase(Locale.ROOT) + ", "
+                        + offloaded.tileCacheTiles()
+                        + " tiles cached";
+        };
     }
 
     private static String percent(double share) {

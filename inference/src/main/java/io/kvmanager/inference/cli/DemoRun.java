@@ -1,5 +1,6 @@
 package io.kvmanager.inference.cli;
 
+import io.kvmanager.CacheName;
 import io.kvmanager.FetchReport;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
@@ -74,7 +75,11 @@ record DemoRun(
         try (KvCache cache = KvCache.open(config);
                 KvSequence sequence = cache.openSequence()) {
             Score score = Scoring.teacherForced(
-                    model, sequence, story.promptIds(), story.nextIds(), (step, logits) -> onStep.accept(step));
+                    model,
+                    sequence,
+                    DemoStory.array(story.promptIds()),
+                    DemoStory.array(story.nextIds()),
+                    (step, logits) -> onStep.accept(step));
             return new DemoRun(
                     config,
                     cache.deviceDescription(),
@@ -100,6 +105,10 @@ record DemoRun(
                 .mapToDouble(Double::doubleValue)
                 .average()
                 .orElse(Double.NaN));
+    }
+
+    boolean isOf(CacheName cache) {
+        return config.cache() == cache;
     }
 
     String name() {

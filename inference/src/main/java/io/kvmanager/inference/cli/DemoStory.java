@@ -26,7 +26,13 @@ import java.util.stream.IntStream;
  * @param continuationTokens tokens of the continuation, which perplexity is measured on
  * @param answers where in {@code nextIds} the answers are
  */
-record DemoStory(String opening, int[] promptIds, int[] nextIds, int continuationTokens, List<Answer> answers) {
+record DemoStory(
+        String opening, List<Integer> promptIds, List<Integer> nextIds, int continuationTokens, List<Answer> answers) {
+    DemoStory {
+        promptIds = List.copyOf(promptIds);
+        nextIds = List.copyOf(nextIds);
+        answers = List.copyOf(answers);
+    }
 
     /**
      * An answer's place.
@@ -41,7 +47,7 @@ record DemoStory(String opening, int[] promptIds, int[] nextIds, int continuatio
     /** The story under the model's tokenizer. */
     static DemoStory of(Tokenizer tokenizer) {
         String[] parts = resource("demo-story.txt").split("----\n", -1);
-        int[] promptIds = tokenizer.encode(parts[0]);
+        List<Integer> promptIds = boxed(tokenizer.encode(parts[0]));
         int start = tokenizer.encode("").length;
         List<Integer> next = new ArrayList<>();
         append(next, tokenizer, start, parts[1]);
@@ -55,36 +61,45 @@ record DemoStory(String opening, int[] promptIds, int[] nextIds, int continuatio
             answers.add(new Answer(pieces[0], pieces[1].strip(), from, next.size()));
             append(next, tokenizer, start, pieces[2] + "\n");
         }
-        return new DemoStory(
-                parts[0], promptIds, next.stream().mapToInt(Integer::intValue).toArray(), continuationTokens, answers);
+        return new DemoStory(opening(parts[0]), promptIds, next, continuationTokens, answers);
     }
 
     /** A shorter one for quick checks: the prompt's last tokens, and no more than {@code nextTokens} behind them. */
     DemoStory shortened(int promptTokens, int nextTokens) {
-        int from = Math.max(0, promptIds.length - promptTokens);
-        int to = Math.min(nextIds.length, nextTokens);
+        int from = Math.max(0, promptIds.size() - promptTokens);
+        int to = Math.min(nextIds.size(), nextTokens);
         return new DemoStory(
                 opening,
-                IntStream.range(from, promptIds.length).map(i -> promptIds[i]).toArray(),
-                IntStream.range(0, to).map(i -> nextIds[i]).toArray(),
+                promptIds.subList(from, promptIds.size()),
+                nextIds.subList(0, to),
                 Math.min(continuationTokens, to),
                 answers.stream().filter(answer -> answer.to() <= to).toList());
     }
 
     /** Tokens of the whole. */
     int tokens() {
-        return promptIds.length + nextIds.length;
+        return promptIds.size() + nextIds.size();
     }
 
     /** Answers that a model which gave {@code best} at each step would have given right, every token of them. */
     int answeredRight(List<Integer> best) {
         int right = 0;
         for (Answer answer : answers) {
-            if (IntStream.range(answer.from(), answer.to()).allMatch(i -> best.get(i) == nextIds[i])) {
+            if (IntStream.range(answer.from(), answer.to())
+                    .allMatch(i -> best.get(i).equals(nextIds.get(i)))) {
                 right++;
             }
         }
         return right;
+    }
+
+    private static List<Integer> boxed(int[] ids) {
+        return IntStream.of(ids).boxed().toList();
+    }
+
+    /** Ids as the engine takes them. */
+    static int[] array(List<Integer> ids) {
+        return ids.stream().mapToInt(Integer::intValue).toArray();
     }
 
     private static String opening(String story) {

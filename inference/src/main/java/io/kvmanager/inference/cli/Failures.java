@@ -49,7 +49,7 @@ final class Failures {
         console.error(
                 switch (refusal) {
                     case CommandLine.UnmatchedArgumentException unmatched -> unmatched(command, unmatched);
-                    case CommandLine.MissingParameterException missing -> missing(command, missing);
+                    case CommandLine.MissingParameterException missing -> missing(command, missing, words);
                     default -> String.valueOf(refusal.getMessage());
                 });
         return BAD_INPUT;
@@ -59,7 +59,7 @@ final class Failures {
         String word = unmatched.getUnmatched().getFirst();
         CommandSpec spec = command.getCommandSpec();
         if (unmatched.isUnknownOption()) {
-            return "unknown option '" + word + "' of " + spec.qualifiedName() + "; accepted: " + options(spec);
+            return unknownOption(spec, word);
         }
         if (!spec.subcommands().isEmpty()) {
             return "unknown command '" + word + "'; accepted: "
@@ -69,7 +69,18 @@ final class Failures {
                 + " (a value with spaces goes in quotes)";
     }
 
-    private static String missing(CommandLine command, CommandLine.MissingParameterException missing) {
+    private static String unknownOption(CommandSpec spec, String word) {
+        return "unknown option '" + word + "' of " + spec.qualifiedName() + "; accepted: " + options(spec);
+    }
+
+    /** A flag that is missing is often one that was misspelt: then that word is named. */
+    private static String missing(CommandLine command, CommandLine.MissingParameterException missing, String[] words) {
+        for (String word : words) {
+            String name = word.split("=", 2)[0];
+            if (name.startsWith("--") && command.getCommandSpec().findOption(name) == null) {
+                return unknownOption(command.getCommandSpec(), name);
+            }
+        }
         List<String> absent = new ArrayList<>();
         missing.getMissing().forEach(argument -> {
             if (argument instanceof CommandLine.Model.OptionSpec option) {

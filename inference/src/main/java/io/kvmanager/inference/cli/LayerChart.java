@@ -14,7 +14,8 @@ record LayerChart(String title, List<Integer> retained, int tokens, Tone tone) i
     private static final int WIDTH = 320;
     private static final int LEFT = 26;
     private static final int RIGHT = 44;
-    private static final int HEIGHT = 168;
+    private static final int HEIGHT = 176;
+    private static final int LABEL_HEIGHT = 13;
 
     LayerChart {
         retained = List.copyOf(retained);
@@ -34,7 +35,9 @@ record LayerChart(String title, List<Integer> retained, int tokens, Tone tone) i
             double length = room * Math.min(1, (double) retained.get(layer) / Math.max(1, tokens));
             svg.append(Chart.rect(LEFT, top, room, row - 2, "track"));
             svg.append(Chart.rect(LEFT + (room - length) / 2, top, length, row - 2, tone.style()));
-            boolean labelled = layer == 0 || layer == retained.size() - 1 || row >= 13;
+            boolean labelled = layer == 0
+                    || layer == retained.size() - 1
+                    || (row >= LABEL_HEIGHT && !retained.get(layer).equals(retained.get(layer - 1)));
             if (labelled) {
                 double baseline = top + row / 2 + 3.5;
                 svg.append(Chart.text(LEFT - 8, baseline, "quiet", "end", String.valueOf(layer)));

@@ -13,10 +13,12 @@ import java.util.UUID;
 final class OutputFile {
     private final String flag;
     private final Path path;
+    private final Path folder;
 
-    private OutputFile(String flag, Path path) {
+    private OutputFile(String flag, Path path, Path folder) {
         this.flag = flag;
         this.path = path;
+        this.folder = folder;
     }
 
     /** Checks that {@code name} can be written; writes nothing. */
@@ -38,7 +40,7 @@ final class OutputFile {
         if (!Files.isWritable(folder) || (Files.exists(path) && !Files.isWritable(path))) {
             throw new BadInput(flag + " '" + name + "' cannot be written" + accepted);
         }
-        return new OutputFile(flag, path);
+        return new OutputFile(flag, path, folder);
     }
 
     Path path() {
@@ -47,7 +49,6 @@ final class OutputFile {
 
     /** Replaces the file's content in one step. */
     void write(String text) throws IOException {
-        Path folder = path.toAbsolutePath().getParent();
         Path next = folder.resolve(".kv-" + UUID.randomUUID() + ".part");
         try {
             Files.writeString(next, text, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);

@@ -1,5 +1,6 @@
 package io.kvmanager.inference.cli;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvmanager.ByteSize;
 import io.kvmanager.CacheGeometry;
@@ -11,6 +12,7 @@ import io.kvmanager.RetentionPolicy;
 import io.kvmanager.inference.model.Model;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -103,7 +105,7 @@ final class PlanCommand implements Callable<Integer> {
         if (loaded != null) {
             return SettingOptions.geometry(loaded);
         }
-        Shape given = java.util.Objects.requireNonNull(shape);
+        Shape given = Objects.requireNonNull(shape);
         try {
             return SettingOptions.geometry(given.layers, given.queryHeads, given.kvHeads, given.headSize);
         } catch (IllegalArgumentException e) {
@@ -136,7 +138,7 @@ final class PlanCommand implements Callable<Integer> {
         try {
             bytes = ByteSize.parse(flag, text);
         } catch (IllegalArgumentException e) {
-            throw new BadInput(e.getMessage());
+            throw new BadInput(String.valueOf(e.getMessage()));
         }
         if (bytes < 1) {
             throw new BadInput(flag + " '" + text + "' is not accepted; accepted: 1 byte or more");
@@ -181,7 +183,7 @@ final class PlanCommand implements Callable<Integer> {
 
     private static ObjectNode json(@Nullable Model loaded, KvCacheConfig config, MemoryPlan plan) {
         ObjectNode root = Json.envelope("plan", config.device(), loaded);
-        ObjectNode run = ((com.fasterxml.jackson.databind.node.ArrayNode) root.get("runs")).addObject();
+        ObjectNode run = ((ArrayNode) root.get("runs")).addObject();
         run.put("cache", config.cache().toString());
         run.put("configuration", config.toString());
         run.put("deviceBytes", plan.deviceBytes());

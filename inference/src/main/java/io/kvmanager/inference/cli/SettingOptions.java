@@ -42,7 +42,9 @@ final class SettingOptions {
             if (equals < 1) {
                 throw new BadInput("--set '" + setting + "' is not key=value; accepted keys: " + KvCacheConfig.KEYS);
             }
-            pairs.put(setting.substring(0, equals).strip(), setting.substring(equals + 1).strip());
+            pairs.put(
+                    setting.substring(0, equals).strip(),
+                    setting.substring(equals + 1).strip());
         }
         return pairs;
     }

@@ -51,10 +51,11 @@ public record CacheEntry(String label, CacheName cache, Map<String, String> sett
         for (String setting : split(label.substring(open + 1, label.length() - 1))) {
             int equals = setting.indexOf('=');
             if (equals < 1) {
-                throw new IllegalArgumentException(
-                        "cache '" + label + "': '" + setting.strip() + "' is not key=value");
+                throw new IllegalArgumentException("cache '" + label + "': '" + setting.strip() + "' is not key=value");
             }
-            settings.put(setting.substring(0, equals).strip(), setting.substring(equals + 1).strip());
+            settings.put(
+                    setting.substring(0, equals).strip(),
+                    setting.substring(equals + 1).strip());
         }
         return new CacheEntry(label, CacheName.parse(label.substring(0, open)), settings);
     }
@@ -87,8 +88,7 @@ public record CacheEntry(String label, CacheName cache, Map<String, String> sett
      * @param common settings of all entries
      * @throws IllegalArgumentException if a setting does not fit
      */
-    public KvCacheConfig config(
-            Model model, int promptTokens, int tokens, Map<String, String> common, String device) {
+    public KvCacheConfig config(Model model, int promptTokens, int tokens, Map<String, String> common, String device) {
         KvCacheConfig.Builder builder = KvCacheConfig.builder(
                         cache, model.config().cacheGeometry(BLOCK_TOKENS, ElementType.BF16))
                 .device(device)

@@ -45,8 +45,7 @@ public final class Calibration {
      * @param calibrationQuestions questions that {@code full} answers right and the choice had to keep
      * @param verified the real cache with the profile, on prose and questions that took no part
      */
-    public record Result(
-            PerLayer profile, MassTable mass, int calibrationQuestions, EntryResult verified) {}
+    public record Result(PerLayer profile, MassTable mass, int calibrationQuestions, EntryResult verified) {}
 
     /**
      * Prepares a calibration.
@@ -93,8 +92,10 @@ public final class Calibration {
             List<RecordedQuestion> recorded = new ArrayList<>();
             for (int i = 0; i < questions; i++) {
                 progress.step("attention of answers", WINDOWS + i, steps);
-                KvCacheConfig config = full(asked.get(i).promptTokens() - 1, asked.get(i).tokens());
-                RecordedQuestion.record(config, check, asked.get(i), policy, recall).ifPresent(recorded::add);
+                KvCacheConfig config =
+                        full(asked.get(i).promptTokens() - 1, asked.get(i).tokens());
+                RecordedQuestion.record(config, check, asked.get(i), policy, recall)
+                        .ifPresent(recorded::add);
             }
             kept = recorded.size();
             progress.step("choosing shares", WINDOWS + questions, steps);
@@ -104,8 +105,10 @@ public final class Calibration {
         PerLayer profile = withShares(shares);
         int done = WINDOWS + 2 * questions;
         EntryResult verified = verify(
-                profile, List.of(windows.get(1), windows.get(3)), heldBack, (what, at, of) ->
-                        progress.step("verifying: " + what, done + at, steps));
+                profile,
+                List.of(windows.get(1), windows.get(3)),
+                heldBack,
+                (what, at, of) -> progress.step("verifying: " + what, done + at, steps));
         return new Result(profile, table, kept, verified);
     }
 

@@ -129,8 +129,7 @@ public final class Comparison {
         List<Boolean> answers = new ArrayList<>();
         try (RecallCheck check = new RecallCheck(model, questions)) {
             for (RecallQuestion question : questions) {
-                progress.step(
-                        entry.label() + ", question " + (answers.size() + 1), windows.size() + answers.size(), 0);
+                progress.step(entry.label() + ", question " + (answers.size() + 1), windows.size() + answers.size(), 0);
                 KvCacheConfig config =
                         entry.config(model, question.promptTokens() - 1, question.tokens(), settings, device);
                 try (KvCache cache = KvCache.open(config);

@@ -64,7 +64,10 @@ public record EntryResult(
 
     /** Mean over the layers of the share of tokens kept, 0..1. */
     public double retainedShare() {
-        double slots = retainedTokensPerLayer.stream().mapToInt(Integer::intValue).average().orElse(0);
+        double slots = retainedTokensPerLayer.stream()
+                .mapToInt(Integer::intValue)
+                .average()
+                .orElse(0);
         return slots / windowTokens;
     }
 

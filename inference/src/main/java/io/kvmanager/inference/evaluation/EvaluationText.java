@@ -129,8 +129,7 @@ public final class EvaluationText {
             int first = (int) part - taken / 2;
             int[] text = Arrays.copyOfRange(ids, first, first + taken);
             int[] all = starts ? prepend(startId, text) : text;
-            found.add(new Window(
-                    Arrays.copyOf(all, promptTokens), Arrays.copyOfRange(all, promptTokens, all.length)));
+            found.add(new Window(Arrays.copyOf(all, promptTokens), Arrays.copyOfRange(all, promptTokens, all.length)));
         }
         return List.copyOf(found);
     }

@@ -20,7 +20,8 @@ final class RecallCheck implements AutoCloseable {
     /** Takes buffers for the longest of {@code questions}. */
     RecallCheck(Model model, List<RecallQuestion> questions) {
         transformer = new Transformer(model);
-        int longest = questions.stream().mapToInt(RecallQuestion::promptTokens).max().orElse(1);
+        int longest =
+                questions.stream().mapToInt(RecallQuestion::promptTokens).max().orElse(1);
         state = new DecodeState(model.config(), longest);
     }
 

@@ -33,8 +33,8 @@ public final class RecallQuestions {
                     + "George Clara Robert Kate Philip Nora Oscar Bella Harold Jane Martin Rose Edgar Helen Victor "
                     + "Polly Arthur Dora Hugh Ellen Simon Amy Ralph Agnes Felix Susan Miles Edith Conrad Sarah Luke")
             .split(" ");
-    private static final String[] THINGS = ("key ring map letter box lamp coin book cup knife watch bell sword crown "
-                    + "basket purse mirror candle rope feather button shell drum flute hat glove bottle spoon kite ball")
+    private static final String[] THINGS = ("key ring map letter box lamp coin book cup knife watch bell sword crown"
+        + " basket purse mirror candle rope feather button shell drum flute hat glove bottle spoon kite ball")
             .split(" ");
     private static final String[] PLACES = ("garden kitchen barn forest tower river cave church school cellar market "
                     + "library stable mill harbor castle attic orchard meadow bridge tent wagon tunnel palace")

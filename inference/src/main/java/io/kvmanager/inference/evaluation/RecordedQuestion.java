@@ -20,7 +20,11 @@ final class RecordedQuestion {
     private final double fullNats;
 
     private RecordedQuestion(
-            RecallQuestion question, AttentionRecorder recorder, PerLayer policy, CacheGeometry geometry, double fullNats) {
+            RecallQuestion question,
+            AttentionRecorder recorder,
+            PerLayer policy,
+            CacheGeometry geometry,
+            double fullNats) {
         this.question = question;
         this.geometry = geometry;
         this.policy = policy;
@@ -94,8 +98,7 @@ final class RecordedQuestion {
     private KvSequence replay(List<Double> shares) {
         int[][] kept = new int[layers.length][];
         for (int layer = 0; layer < layers.length; layer++) {
-            kept[layer] = Arrays.copyOf(
-                    orders[layer], RecordedLayer.kept(prompt(), shares.get(layer), policy));
+            kept[layer] = Arrays.copyOf(orders[layer], RecordedLayer.kept(prompt(), shares.get(layer), policy));
         }
         return new PrunedReplay(layers, kept, prompt(), geometry.queryRowElements());
     }

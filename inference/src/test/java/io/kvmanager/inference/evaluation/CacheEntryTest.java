@@ -15,14 +15,16 @@ import org.junit.jupiter.api.Test;
 final class CacheEntryTest {
     @Test
     void commasInsideBracketsSeparateNothing() {
-        List<CacheEntry> entries = CacheEntry.parseList(
-                "full, kcache[selection=nucleus(0.99,32),compensation=none],pyramid[retention=pyramid(d=.5,recent=.1)]");
+        List<CacheEntry> entries = CacheEntry.parseList("full,"
+                + " kcache[selection=nucleus(0.99,32),compensation=none],pyramid[retention=pyramid(d=.5,recent=.1)]");
         assertEquals(3, entries.size());
         assertEquals(CacheEntry.FULL, entries.get(0));
         assertEquals(
-                Map.of("selection", "nucleus(0.99,32)", "compensation", "none"), entries.get(1).settings());
+                Map.of("selection", "nucleus(0.99,32)", "compensation", "none"),
+                entries.get(1).settings());
         assertEquals(CacheName.PYRAMID, entries.get(2).cache());
-        assertEquals(Map.of("retention", "pyramid(d=.5,recent=.1)"), entries.get(2).settings());
+        assertEquals(
+                Map.of("retention", "pyramid(d=.5,recent=.1)"), entries.get(2).settings());
     }
 
     @Test
@@ -53,6 +55,8 @@ final class CacheEntryTest {
         List<CacheEntry> entries = CacheEntry.parseList("paged,full,full[elementType=f32]");
         assertEquals(
                 List.of("full", "paged", "full[elementType=f32]"),
-                Comparison.withFullFirst(entries).stream().map(CacheEntry::label).toList());
+                Comparison.withFullFirst(entries).stream()
+                        .map(CacheEntry::label)
+                        .toList());
     }
 }

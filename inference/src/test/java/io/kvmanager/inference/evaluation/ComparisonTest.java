@@ -23,10 +23,8 @@ final class ComparisonTest {
 
     @Test
     void pagedLosesNothingAndPrunedHoldsLess() {
-        List<RecallQuestion> questions =
-                new RecallQuestions(Prose.MODEL, text).make(3, 1);
-        List<EntryResult> results = new Comparison(
-                        Prose.MODEL, Map.of(), "auto", text.windows(200, 24, 2), questions)
+        List<RecallQuestion> questions = new RecallQuestions(Prose.MODEL, text).make(3, 1);
+        List<EntryResult> results = new Comparison(Prose.MODEL, Map.of(), "auto", text.windows(200, 24, 2), questions)
                 .run(CacheEntry.parseList("paged,pyramid[retention=" + QUARTER + "],kcache"), (what, at, of) -> {});
         assertEquals(
                 List.of("full", "paged", "pyramid[retention=" + QUARTER + "]", "kcache"),
@@ -40,13 +38,13 @@ final class ComparisonTest {
         EntryResult pruned = results.get(2);
         assertTrue(pruned.deviceShare() < paged.deviceShare() && pruned.retainedShare() < .4);
         assertTrue(pruned.klMean() > paged.klMean());
-        assertTrue(results.get(3).fetch().bytesFetched() > 0 && results.get(3).memory().hostBytesPeak() > 0);
+        assertTrue(results.get(3).fetch().bytesFetched() > 0
+                && results.get(3).memory().hostBytesPeak() > 0);
     }
 
     @Test
     void settingsThatDoNotFitAreRefusedBeforeAnythingRuns() {
-        Comparison comparison =
-                new Comparison(Prose.MODEL, Map.of(), "auto", text.windows(50, 4, 1), List.of());
+        Comparison comparison = new Comparison(Prose.MODEL, Map.of(), "auto", text.windows(50, 4, 1), List.of());
         List<CacheEntry> entries = CacheEntry.parseList("paged[retention=half]");
         assertThrows(
                 IllegalArgumentException.class,
@@ -58,7 +56,8 @@ final class ComparisonTest {
     /** Calibration predicts what the real cache keeps, and how it answers. */
     @Test
     void aReplayKeepsWhatThePrunedCacheKeeps() {
-        RecallQuestion question = new RecallQuestions(Prose.MODEL, text).make(3, 7).get(2);
+        RecallQuestion question =
+                new RecallQuestions(Prose.MODEL, text).make(3, 7).get(2);
         PerLayer policy = PerLayer.of("layers", Collections.nCopies(LAYERS, .25));
         int prompt = question.promptTokens() - 1;
         KvCacheConfig full = CacheEntry.FULL.config(Prose.MODEL, prompt, question.tokens(), Map.of(), "auto");
@@ -76,11 +75,11 @@ final class ComparisonTest {
             int[][] kept = new int[LAYERS][];
             for (int layer = 0; layer < LAYERS; layer++) {
                 layers[layer] = recorder.layer(layer);
-                kept[layer] = Arrays.copyOf(
-                        layers[layer].order(prompt, policy), RecordedLayer.kept(prompt, .25, policy));
+                kept[layer] =
+                        Arrays.copyOf(layers[layer].order(prompt, policy), RecordedLayer.kept(prompt, .25, policy));
             }
-            PrunedReplay replay = new PrunedReplay(
-                    layers, kept, prompt, full.geometry().queryRowElements());
+            PrunedReplay replay =
+                    new PrunedReplay(layers, kept, prompt, full.geometry().queryRowElements());
             assertArrayEquals(expected.positions(0), replay.positions(0));
             assertArrayEquals(expected.positions(LAYERS - 1), replay.positions(LAYERS - 1));
             double nats = check.answerNats(expected, question);

@@ -17,8 +17,7 @@ import org.junit.jupiter.api.Test;
 final class RecallQuestionsTest {
     private static final Pattern CODE = Pattern.compile("The code for (\\w+) is( \\d{4})\\.\n");
 
-    private final List<RecallQuestion> questions =
-            new RecallQuestions(Prose.MODEL, Prose.text(1000)).make(70, 3);
+    private final List<RecallQuestion> questions = new RecallQuestions(Prose.MODEL, Prose.text(1000)).make(70, 3);
 
     @Test
     void sameSeedSameQuestions() {
@@ -42,7 +41,10 @@ final class RecallQuestionsTest {
                 int end = question.promptTokens() - question.distance();
                 assertTrue(decode(question.ids(), 1, end).endsWith(" is" + answer + ".\n"), text);
             }
-            assertTrue(question.distance() >= 45 && question.tokens() <= Prose.MODEL.config().context(), text);
+            assertTrue(
+                    question.distance() >= 45
+                            && question.tokens() <= Prose.MODEL.config().context(),
+                    text);
         }
         assertTrue(codes > questions.size() / 2);
         for (int distance : RecallQuestions.DISTANCES) {

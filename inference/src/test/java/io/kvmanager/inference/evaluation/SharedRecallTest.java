@@ -25,10 +25,17 @@ final class SharedRecallTest {
         List<String> lines = Files.readAllLines(file);
         for (int i = 0; i < all.size(); i += EVERY) {
             questions.add(all.get(i));
-            expected.add(new ObjectMapper().readTree(lines.get(i)).get("full_cache_right").booleanValue());
+            expected.add(new ObjectMapper()
+                    .readTree(lines.get(i))
+                    .get("full_cache_right")
+                    .booleanValue());
         }
         List<EntryResult> results = new Comparison(
-                        Prose.MODEL, Map.of("elementType", "f32"), "auto", Prose.text(100).windows(40, 2, 1), questions)
+                        Prose.MODEL,
+                        Map.of("elementType", "f32"),
+                        "auto",
+                        Prose.text(100).windows(40, 2, 1),
+                        questions)
                 .run(CacheEntry.parseList("pyramid[retention=profile]"), (what, at, of) -> {});
         assertEquals(expected, results.getFirst().answers());
         assertEquals(1, results.getLast().recallOfFull());
