@@ -103,7 +103,9 @@ final class QueryWindow {
      * newest, over their number; 0 for empty entries.
      */
     void weights(double distanceWeight, MemorySegment rowWeights) {
-        rowWeights.asSlice(0, 4L * capacity).fill((byte) 0);
+        for (int entry = 0; entry < capacity; entry++) {
+            rowWeights.setAtIndex(FLOAT, entry, 0);
+        }
         for (int age = 0; age < count; age++) {
             int entry = (next - 1 - age + 2 * capacity) % capacity;
             rowWeights.setAtIndex(FLOAT, entry, rowWeight(count - 1 - age, count, distanceWeight));
