@@ -114,14 +114,25 @@ final class CalibrateCommand implements Callable<Integer> {
         remarks.put("seed", seed);
         remarks.put("calibrationQuestions", result.calibrationQuestions());
         remarks.put("heldBackQuestions", verified.answers().size());
-        remarks.put("retainedShare", verified.retainedShare());
-        remarks.put("perplexityRatio", verified.perplexityRatio());
-        remarks.put("klMean", verified.klMean());
+        remarks.put("retainedShare", rounded(verified.retainedShare()));
+        remarks.put("perplexityRatio", rounded(verified.perplexityRatio()));
+        remarks.put("klMean", rounded(verified.klMean()));
         if (!Double.isNaN(verified.recallOfFull())) {
-            remarks.put("recallOfFull", verified.recallOfFull());
+            remarks.put("recallOfFull", rounded(verified.recallOfFull()));
         }
         remarks.put("candidateShares", result.mass().shares());
-        remarks.put("massLostPerLayer", result.mass().lost());
+        List<List<Double>> lost = result.mass().lost();
+        remarks.put(
+                "massLostPerLayer",
+                lost.stream()
+                        .map(layer ->
+                                layer.stream().map(CalibrateCommand::rounded).toList())
+                        .toList());
         return remarks;
+    }
+
+    /** Four digits: more would only be noise. */
+    private static double rounded(double value) {
+        return Math.rint(value * 1e4) / 1e4;
     }
 }

@@ -44,7 +44,7 @@ final class RecallCheck implements AutoCloseable {
         return true;
     }
 
-    /** Feeds the last token of the prompt and the answer; negative log-likelihood of each answer token, summed, nats. */
+    /** Feeds the last token of the prompt and the answer; negative log-likelihood of the whole answer, nats. */
     double answerNats(KvSequence sequence, RecallQuestion question) {
         int fed = question.ids()[question.promptTokens() - 1];
         double nats = 0;
