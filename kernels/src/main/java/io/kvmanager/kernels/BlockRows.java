@@ -17,6 +17,7 @@ final class BlockRows {
 
     private final CacheGeometry geometry;
     private final MemorySegment slab;
+    private final MemorySegment zeros; // copied from: a slice to fill would be an allocation
     private final int kvHeads;
     private final int headSize;
     private final int rowBytes;
@@ -26,6 +27,7 @@ final class BlockRows {
     BlockRows(CacheGeometry geometry, MemorySegment slab) {
         this.geometry = geometry;
         this.slab = slab;
+        this.zeros = MemorySegment.ofArray(new byte[geometry.blockBytes()]);
         this.kvHeads = geometry.kvHeads();
         this.headSize = geometry.headSize();
         this.rowBytes = geometry.rowBytes();
@@ -34,7 +36,7 @@ final class BlockRows {
     }
 
     void zero(int blockId) {
-        slab.asSlice(geometry.blockOffset(blockId), geometry.blockBytes()).fill((byte) 0);
+        MemorySegment.copy(zeros, 0, slab, geometry.blockOffset(blockId), geometry.blockBytes());
     }
 
     void copyBlock(int fromBlockId, int toBlockId) {
@@ -113,6 +115,23 @@ final class BlockRows {
             case F16 -> Float.float16ToFloat(slab.get(SHORT, rowOffset + 2L * index));
             case BF16 -> Float.intBitsToFloat(slab.get(SHORT, rowOffset + 2L * index) << 16);
         };
+    }
+
+    /** Decodes the row at {@code rowOffset}. */
+    void row(long rowOffset, float[] to, int at) {
+        switch (geometry.elementType()) {
+            case F32 -> MemorySegment.copy(slab, FLOAT, rowOffset, to, at, headSize);
+            case F16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    to[at + e] = Float.float16ToFloat(slab.get(SHORT, rowOffset + 2L * e));
+                }
+            }
+            case BF16 -> {
+                for (int e = 0; e < headSize; e++) {
+                    to[at + e] = Float.intBitsToFloat(slab.get(SHORT, rowOffset + 2L * e) << 16);
+                }
+            }
+        }
     }
 
     private void setElement(long rowOffset, int index, float value) {

@@ -1,7 +1,6 @@
 package io.kvmanager.kernels;
 
 import static io.kvmanager.kernels.Lanes.FLOATS;
-import static io.kvmanager.kernels.Lanes.INTS;
 import static io.kvmanager.kernels.Lanes.LANES;
 
 import io.kvmanager.CacheGeometry;
@@ -10,6 +9,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorShuffle;
 
 /**
  * Dot products of four stored rows with four queries.
@@ -28,17 +29,22 @@ import jdk.incubator.vector.IntVector;
  * into even and odd elements per vector, as {@link Lanes} reads rows.
  */
 final class QuadDots {
-    private static final IntVector LOW_0 = lanes(1, 0);
-    private static final IntVector HIGH_0 = lanes(1, 1);
-    private static final IntVector LOW_1 = lanes(2, 0);
-    private static final IntVector HIGH_1 = lanes(2, 2);
-    private static final IntVector LOW_2 = lanes(4, 0);
-    private static final IntVector HIGH_2 = lanes(4, 4);
-    private static final IntVector LOW_3 = lanes(8, 0);
-    private static final IntVector HIGH_3 = lanes(8, 8);
+    /** Floats that {@link #row} needs to work in. */
+    static final int SCRATCH_FLOATS = 64 * LANES;
+
+    private static final int QUAD = 4;
+    private static final VectorMask<Float> SECOND_1 = second(1);
+    private static final VectorMask<Float> SECOND_2 = second(2);
+    private static final VectorMask<Float> SECOND_4 = second(4);
+    private static final VectorMask<Float> SECOND_8 = second(8);
+    private static final VectorShuffle<Float> SWAP_1 = swap(1);
+    private static final VectorShuffle<Float> SWAP_2 = swap(2);
+    private static final VectorShuffle<Float> SWAP_4 = swap(4);
+    private static final VectorShuffle<Float> SWAP_8 = swap(8);
 
     private final MemorySegment slab;
     private final int headSize;
+    private final int step;
     private final int pairsPerRow;
     private final ElementType type;
     private final boolean f32;
@@ -48,10 +54,11 @@ final class QuadDots {
     private final float[] queries;
     private final int queryHeads;
     private final int groupSize;
-    private final int paddedGroup;
+    private final int quadsPerGroup;
 
     QuadDots(CacheGeometry geometry, MemorySegment slab) {
         this.slab = slab;
+        this.step = LANES;
         this.headSize = geometry.headSize();
         this.pairsPerRow = headSize / 2;
         this.f32 = geometry.elementType() == ElementType.F32;
@@ -61,34 +68,42 @@ final class QuadDots {
         this.scale = (float) (1 / Math.sqrt(headSize));
         this.queryHeads = geometry.queryHeads();
         this.groupSize = geometry.groupSize();
-        this.paddedGroup = (groupSize + 3) & -4;
-        this.queries = new float[geometry.kvHeads() * paddedGroup * stride];
+        this.quadsPerGroup = (groupSize + QUAD - 1) / QUAD;
+        this.queries = new float[geometry.kvHeads() * quadsPerGroup * QUAD * stride];
     }
 
     /** Takes over the queries of all heads, {@code q [queryHeads][headSize]}. */
     void prepare(MemorySegment q) {
+        int vectors = f32 ? 1 : 2;
         for (int head = 0; head < queryHeads; head++) {
-            int at = (head / groupSize * paddedGroup + head % groupSize) * stride;
+            int inGroup = head % groupSize;
+            int quad = head / groupSize * quadsPerGroup + inGroup / QUAD;
+            int at = quad * QUAD * stride + inGroup % QUAD * vectors * LANES;
             long from = (long) head * headSize;
             for (int e = 0; e < headSize; e++) {
-                float element = q.getAtIndex(ValueLayout.JAVA_FLOAT, from + e) * scale;
-                queries[at + Lanes.splitIndex(type, e)] = element;
+                int split = Lanes.splitIndex(type, e);
+                int step = vectors * LANES;
+                int to = at + split / step * QUAD * step + split % step;
+                queries[to] = q.getAtIndex(ValueLayout.JAVA_FLOAT, from + e) * scale;
             }
         }
     }
 
-    /** Scores of four rows with queries {@code first..first+3} of a group, {@code sums[4 * query + row]}. */
-    void dots(int kvHead, int first, long row0, long row1, long row2, long row3, float[] sums) {
-        int at = (kvHead * paddedGroup + first) * stride;
+    /**
+     * Accumulates four rows, one of each of four runs, against queries {@code first..first+3} of a group.
+     *
+     * @param slot which of the four rows of their runs these are
+     */
+    void row(int kvHead, int first, int slot, long row0, long row1, long row2, long row3, float[] sums) {
+        int at = (kvHead * quadsPerGroup + first / QUAD) * QUAD * stride;
         if (f32) {
-            floats(row0, row1, row2, row3, at, sums);
+            floats(row0, row1, row2, row3, at, sums, slot * LANES);
         } else {
-            pairs(row0, row1, row2, row3, at, sums);
+            pairs(row0, row1, row2, row3, at, sums, slot * LANES);
         }
     }
 
-    /** F32 rows: {@code sums[4 * query + row]}. */
-    void floats(long row0, long row1, long row2, long row3, int at, float[] sums) {
+    private void floats(long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s02 = s00;
@@ -105,43 +120,54 @@ final class QuadDots {
         FloatVector s31 = s00;
         FloatVector s32 = s00;
         FloatVector s33 = s00;
-        for (int e = 0; e < headSize; e += LANES) {
+        for (int e = 0; e < headSize; e += step) {
+            long down = 4L * e;
             int left = headSize - e;
-            long byteOffset = 4L * e;
-            FloatVector q0 = FloatVector.fromArray(FLOATS, queries, at + e);
-            FloatVector q1 = FloatVector.fromArray(FLOATS, queries, at + stride + e);
-            FloatVector q2 = FloatVector.fromArray(FLOATS, queries, at + 2 * stride + e);
-            FloatVector q3 = FloatVector.fromArray(FLOATS, queries, at + 3 * stride + e);
-            FloatVector k0 = Lanes.floats(slab, row0 + byteOffset, left);
+            FloatVector k0 = Lanes.floats(slab, row0 + down, left);
+            FloatVector k1 = Lanes.floats(slab, row1 + down, left);
+            FloatVector k2 = Lanes.floats(slab, row2 + down, left);
+            FloatVector k3 = Lanes.floats(slab, row3 + down, left);
+            int query = at + QUAD * e;
+            FloatVector q0 = FloatVector.fromArray(FLOATS, queries, query);
             s00 = k0.fma(q0, s00);
-            s10 = k0.fma(q1, s10);
-            s20 = k0.fma(q2, s20);
-            s30 = k0.fma(q3, s30);
-            FloatVector k1 = Lanes.floats(slab, row1 + byteOffset, left);
             s01 = k1.fma(q0, s01);
-            s11 = k1.fma(q1, s11);
-            s21 = k1.fma(q2, s21);
-            s31 = k1.fma(q3, s31);
-            FloatVector k2 = Lanes.floats(slab, row2 + byteOffset, left);
             s02 = k2.fma(q0, s02);
-            s12 = k2.fma(q1, s12);
-            s22 = k2.fma(q2, s22);
-            s32 = k2.fma(q3, s32);
-            FloatVector k3 = Lanes.floats(slab, row3 + byteOffset, left);
             s03 = k3.fma(q0, s03);
+            FloatVector q1 = FloatVector.fromArray(FLOATS, queries, query + LANES);
+            s10 = k0.fma(q1, s10);
+            s11 = k1.fma(q1, s11);
+            s12 = k2.fma(q1, s12);
             s13 = k3.fma(q1, s13);
+            FloatVector q2 = FloatVector.fromArray(FLOATS, queries, query + 2 * LANES);
+            s20 = k0.fma(q2, s20);
+            s21 = k1.fma(q2, s21);
+            s22 = k2.fma(q2, s22);
             s23 = k3.fma(q2, s23);
+            FloatVector q3 = FloatVector.fromArray(FLOATS, queries, query + 3 * LANES);
+            s30 = k0.fma(q3, s30);
+            s31 = k1.fma(q3, s31);
+            s32 = k2.fma(q3, s32);
             s33 = k3.fma(q3, s33);
         }
-        FloatVector f0 = fold(fold(s00, s01, LOW_0, HIGH_0), fold(s02, s03, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        FloatVector f1 = fold(fold(s10, s11, LOW_0, HIGH_0), fold(s12, s13, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        FloatVector f2 = fold(fold(s20, s21, LOW_0, HIGH_0), fold(s22, s23, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        FloatVector f3 = fold(fold(s30, s31, LOW_0, HIGH_0), fold(s32, s33, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        store(f0, f1, f2, f3, sums);
+        s00.intoArray(sums, to);
+        s01.intoArray(sums, to + 4 * LANES);
+        s02.intoArray(sums, to + 8 * LANES);
+        s03.intoArray(sums, to + 12 * LANES);
+        s10.intoArray(sums, to + 16 * LANES);
+        s11.intoArray(sums, to + 20 * LANES);
+        s12.intoArray(sums, to + 24 * LANES);
+        s13.intoArray(sums, to + 28 * LANES);
+        s20.intoArray(sums, to + 32 * LANES);
+        s21.intoArray(sums, to + 36 * LANES);
+        s22.intoArray(sums, to + 40 * LANES);
+        s23.intoArray(sums, to + 44 * LANES);
+        s30.intoArray(sums, to + 48 * LANES);
+        s31.intoArray(sums, to + 52 * LANES);
+        s32.intoArray(sums, to + 56 * LANES);
+        s33.intoArray(sums, to + 60 * LANES);
     }
 
-    /** Rows of a 16-bit type: {@code sums[4 * query + row]}. */
-    void pairs(long row0, long row1, long row2, long row3, int at, float[] sums) {
+    private void pairs(long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s02 = s00;
@@ -158,90 +184,117 @@ final class QuadDots {
         FloatVector s31 = s00;
         FloatVector s32 = s00;
         FloatVector s33 = s00;
-        for (int pair = 0; pair < pairsPerRow; pair += LANES) {
+        for (int pair = 0; pair < pairsPerRow; pair += step) {
+            long down = 4L * pair;
             int left = pairsPerRow - pair;
-            long byteOffset = 4L * pair;
-            int even = at + 2 * pair;
-            int odd = even + LANES;
-            FloatVector e0 = FloatVector.fromArray(FLOATS, queries, even);
-            FloatVector o0 = FloatVector.fromArray(FLOATS, queries, odd);
-            FloatVector e1 = FloatVector.fromArray(FLOATS, queries, even + stride);
-            FloatVector o1 = FloatVector.fromArray(FLOATS, queries, odd + stride);
-            FloatVector e2 = FloatVector.fromArray(FLOATS, queries, even + 2 * stride);
-            FloatVector o2 = FloatVector.fromArray(FLOATS, queries, odd + 2 * stride);
-            FloatVector e3 = FloatVector.fromArray(FLOATS, queries, even + 3 * stride);
-            FloatVector o3 = FloatVector.fromArray(FLOATS, queries, odd + 3 * stride);
-            IntVector k0 = Lanes.pairs(slab, row0 + byteOffset, left);
+            IntVector k0 = Lanes.pairs(slab, row0 + down, left);
+            IntVector k1 = Lanes.pairs(slab, row1 + down, left);
+            IntVector k2 = Lanes.pairs(slab, row2 + down, left);
+            IntVector k3 = Lanes.pairs(slab, row3 + down, left);
             FloatVector even0 = Lanes.even(k0, bf16);
             FloatVector odd0 = Lanes.odd(k0, bf16);
-            s00 = odd0.fma(o0, even0.fma(e0, s00));
-            s10 = odd0.fma(o1, even0.fma(e1, s10));
-            s20 = odd0.fma(o2, even0.fma(e2, s20));
-            s30 = odd0.fma(o3, even0.fma(e3, s30));
-            IntVector k1 = Lanes.pairs(slab, row1 + byteOffset, left);
             FloatVector even1 = Lanes.even(k1, bf16);
             FloatVector odd1 = Lanes.odd(k1, bf16);
-            s01 = odd1.fma(o0, even1.fma(e0, s01));
-            s11 = odd1.fma(o1, even1.fma(e1, s11));
-            s21 = odd1.fma(o2, even1.fma(e2, s21));
-            s31 = odd1.fma(o3, even1.fma(e3, s31));
-            IntVector k2 = Lanes.pairs(slab, row2 + byteOffset, left);
             FloatVector even2 = Lanes.even(k2, bf16);
             FloatVector odd2 = Lanes.odd(k2, bf16);
-            s02 = odd2.fma(o0, even2.fma(e0, s02));
-            s12 = odd2.fma(o1, even2.fma(e1, s12));
-            s22 = odd2.fma(o2, even2.fma(e2, s22));
-            s32 = odd2.fma(o3, even2.fma(e3, s32));
-            IntVector k3 = Lanes.pairs(slab, row3 + byteOffset, left);
             FloatVector even3 = Lanes.even(k3, bf16);
             FloatVector odd3 = Lanes.odd(k3, bf16);
+            int query = at + 2 * QUAD * pair;
+            FloatVector e0 = FloatVector.fromArray(FLOATS, queries, query);
+            FloatVector o0 = FloatVector.fromArray(FLOATS, queries, query + LANES);
+            s00 = odd0.fma(o0, even0.fma(e0, s00));
+            s01 = odd1.fma(o0, even1.fma(e0, s01));
+            s02 = odd2.fma(o0, even2.fma(e0, s02));
             s03 = odd3.fma(o0, even3.fma(e0, s03));
+            FloatVector e1 = FloatVector.fromArray(FLOATS, queries, query + 2 * LANES);
+            FloatVector o1 = FloatVector.fromArray(FLOATS, queries, query + 3 * LANES);
+            s10 = odd0.fma(o1, even0.fma(e1, s10));
+            s11 = odd1.fma(o1, even1.fma(e1, s11));
+            s12 = odd2.fma(o1, even2.fma(e1, s12));
             s13 = odd3.fma(o1, even3.fma(e1, s13));
+            FloatVector e2 = FloatVector.fromArray(FLOATS, queries, query + 4 * LANES);
+            FloatVector o2 = FloatVector.fromArray(FLOATS, queries, query + 5 * LANES);
+            s20 = odd0.fma(o2, even0.fma(e2, s20));
+            s21 = odd1.fma(o2, even1.fma(e2, s21));
+            s22 = odd2.fma(o2, even2.fma(e2, s22));
             s23 = odd3.fma(o2, even3.fma(e2, s23));
+            FloatVector e3 = FloatVector.fromArray(FLOATS, queries, query + 6 * LANES);
+            FloatVector o3 = FloatVector.fromArray(FLOATS, queries, query + 7 * LANES);
+            s30 = odd0.fma(o3, even0.fma(e3, s30));
+            s31 = odd1.fma(o3, even1.fma(e3, s31));
+            s32 = odd2.fma(o3, even2.fma(e3, s32));
             s33 = odd3.fma(o3, even3.fma(e3, s33));
         }
-        FloatVector f0 = fold(fold(s00, s01, LOW_0, HIGH_0), fold(s02, s03, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        FloatVector f1 = fold(fold(s10, s11, LOW_0, HIGH_0), fold(s12, s13, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        FloatVector f2 = fold(fold(s20, s21, LOW_0, HIGH_0), fold(s22, s23, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        FloatVector f3 = fold(fold(s30, s31, LOW_0, HIGH_0), fold(s32, s33, LOW_0, HIGH_0), LOW_1, HIGH_1);
-        store(f0, f1, f2, f3, sums);
+        s00.intoArray(sums, to);
+        s01.intoArray(sums, to + 4 * LANES);
+        s02.intoArray(sums, to + 8 * LANES);
+        s03.intoArray(sums, to + 12 * LANES);
+        s10.intoArray(sums, to + 16 * LANES);
+        s11.intoArray(sums, to + 20 * LANES);
+        s12.intoArray(sums, to + 24 * LANES);
+        s13.intoArray(sums, to + 28 * LANES);
+        s20.intoArray(sums, to + 32 * LANES);
+        s21.intoArray(sums, to + 36 * LANES);
+        s22.intoArray(sums, to + 40 * LANES);
+        s23.intoArray(sums, to + 44 * LANES);
+        s30.intoArray(sums, to + 48 * LANES);
+        s31.intoArray(sums, to + 52 * LANES);
+        s32.intoArray(sums, to + 56 * LANES);
+        s33.intoArray(sums, to + 60 * LANES);
     }
 
-    private static void store(
-            FloatVector f0, FloatVector f1, FloatVector f2, FloatVector f3, float[] sums) {
-        if (LANES == 4) {
-            f0.intoArray(sums, 0);
-            f1.intoArray(sums, 4);
-            f2.intoArray(sums, 8);
-            f3.intoArray(sums, 12);
-            return;
+    /** Reduces the accumulators of one query: {@code sums[from + 4 * run + slot]} are its 16 scores. */
+    static void fold(float[] sums, int query) {
+        int from = query * QUAD * QUAD * LANES;
+        for (int i = 0; i < QUAD * LANES; i += LANES) {
+            int at = from + QUAD * i;
+            FloatVector a = fold(accumulator(sums, at), accumulator(sums, at + LANES), SECOND_1, SWAP_1);
+            FloatVector b =
+                    fold(accumulator(sums, at + 2 * LANES), accumulator(sums, at + 3 * LANES), SECOND_1, SWAP_1);
+            fold(a, b, SECOND_2, SWAP_2).intoArray(sums, from + i);
         }
-        FloatVector first = fold(f0, f1, LOW_2, HIGH_2);
-        FloatVector second = fold(f2, f3, LOW_2, HIGH_2);
-        if (LANES == 8) {
-            first.intoArray(sums, 0);
-            second.intoArray(sums, 8);
-        } else {
-            fold(first, second, LOW_3, HIGH_3).intoArray(sums, 0);
+        if (LANES > QUAD) {
+            FloatVector a = fold(accumulator(sums, from), accumulator(sums, from + LANES), SECOND_4, SWAP_4);
+            FloatVector b =
+                    fold(accumulator(sums, from + 2 * LANES), accumulator(sums, from + 3 * LANES), SECOND_4, SWAP_4);
+            if (LANES > 2 * QUAD) {
+                fold(a, b, SECOND_8, SWAP_8).intoArray(sums, from);
+            } else {
+                a.intoArray(sums, from);
+                b.intoArray(sums, from + LANES);
+            }
         }
     }
 
-    private static FloatVector fold(FloatVector a, FloatVector b, IntVector low, IntVector high) {
-        IntVector x = a.reinterpretAsInts();
-        IntVector y = b.reinterpretAsInts();
-        return low.selectFrom(x, y)
-                .reinterpretAsFloats()
-                .add(high.selectFrom(x, y).reinterpretAsFloats());
+    /** Index in {@code sums} of a folded score. */
+    static int scoreIndex(int query, int run) {
+        return query * QUAD * QUAD * LANES + QUAD * run;
     }
 
-    /** For each lane, which of the lanes of two vectors: runs of {@code run} from the first and the second in turn. */
-    private static IntVector lanes(int run, int offset) {
+    private static FloatVector accumulator(float[] sums, int at) {
+        return FloatVector.fromArray(FLOATS, sums, at);
+    }
+
+    private static FloatVector fold(
+            FloatVector a, FloatVector b, VectorMask<Float> second, VectorShuffle<Float> swap) {
+        return a.blend(b, second).add(b.blend(a, second).rearrange(swap));
+    }
+
+    /** Lanes that hold the second vector's sums after a fold of runs of {@code run} lanes. */
+    private static VectorMask<Float> second(int run) {
+        boolean[] second = new boolean[LANES];
+        for (int lane = 0; lane < LANES; lane++) {
+            second[lane] = lane / run % 2 == 1;
+        }
+        return VectorMask.fromArray(FLOATS, second, 0);
+    }
+
+    /** Swaps neighbouring runs of {@code run} lanes. */
+    private static VectorShuffle<Float> swap(int run) {
         int[] from = new int[LANES];
         for (int lane = 0; lane < LANES; lane++) {
-            boolean second = lane / run % 2 == 1;
-            from[lane] = (second ? LANES + lane - run : lane) + offset;
-            from[lane] %= 2 * LANES;
+            from[lane] = (lane ^ run) % LANES;
         }
-        return IntVector.fromArray(INTS, from, 0);
+        return VectorShuffle.fromArray(FLOATS, from, 0);
     }
 }

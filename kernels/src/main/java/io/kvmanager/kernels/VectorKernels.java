@@ -16,13 +16,15 @@ final class VectorKernels implements AttentionKernels {
     private final BlockRows rows;
     private final VectorScores scores;
     private final VectorValues values;
-    private final PlainKernels prompt;
+    private final VectorPrompt prompt;
+    private final VectorColumns columns;
 
     VectorKernels(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
         rows = new BlockRows(geometry, slab);
         scores = new VectorScores(geometry, slab, workers);
         values = new VectorValues(geometry, slab, workers);
-        prompt = new PlainKernels(geometry, slab, workers);
+        prompt = new VectorPrompt(geometry, rows, workers);
+        columns = new VectorColumns(geometry, rows, workers);
     }
 
     /** 16-bit rows are read in pairs, so they must hold whole pairs. */
@@ -64,7 +66,7 @@ final class VectorKernels implements AttentionKernels {
             MemorySegment valueTable,
             MemorySegment out,
             MemorySegment logSumExp) {
-        prompt.attendPrompt(q, rowCount, firstSlot, keyTable, valueTable, out, logSumExp);
+        prompt.attend(q, rowCount, firstSlot, keyTable, valueTable, out, logSumExp);
     }
 
     @Override
@@ -87,7 +89,7 @@ final class VectorKernels implements AttentionKernels {
             int firstSlot,
             int count,
             MemorySegment out) {
-        prompt.columnScores(q, logSumExp, rowWeights, rowCount, keyTable, firstSlot, count, out);
+        columns.scores(q, logSumExp, rowWeights, rowCount, keyTable, firstSlot, count, out);
     }
 
     @Override

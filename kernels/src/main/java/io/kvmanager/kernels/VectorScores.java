@@ -35,6 +35,7 @@ final class VectorScores {
     private final BlockRanges ranges;
     private final ScratchPool<float[]> sums;
     private final int blockTokens;
+    private final int groupSize;
     private final int rowBytes;
     private final RawPart rawPart = new RawPart();
     private final SoftmaxPart softmaxPart = new SoftmaxPart();
@@ -47,8 +48,9 @@ final class VectorScores {
         this.workers = workers;
         this.dots = new QuadDots(geometry, slab);
         this.ranges = new BlockRanges(geometry);
-        this.sums = new ScratchPool<>(workers.threads(), () -> new float[QUAD * QUAD]);
+        this.sums = new ScratchPool<>(workers.threads(), () -> new float[QuadDots.SCRATCH_FLOATS]);
         this.blockTokens = geometry.blockTokens();
+        this.groupSize = geometry.groupSize();
         this.rowBytes = geometry.rowBytes();
     }
 
@@ -91,7 +93,7 @@ final class VectorScores {
                 sums.giveBack(piece);
             }
             if (ranges.ranges() == 1) {
-                for (int head = kvHead * geometry.groupSize(); head < (kvHead + 1) * geometry.groupSize(); head++) {
+                for (int head = kvHead * groupSize; head < (kvHead + 1) * groupSize; head++) {
                     softmaxPart.run(head);
                 }
             }
@@ -109,22 +111,32 @@ final class VectorScores {
         for (int block = from; block < to; block += QUAD) {
             int count = Math.min(QUAD, to - block);
             long tile0 = tile(kvHead, block);
-            long tile1 = count > 1 ? tile(kvHead, block + 1) : 0;
-            long tile2 = count > 2 ? tile(kvHead, block + 2) : 0;
-            long tile3 = count > 3 ? tile(kvHead, block + 3) : 0;
-            int slot = block * blockTokens;
-            for (int i = 0; i < blockTokens; i += QUAD) {
-                long down = (long) i * rowBytes;
-                fourRows(kvHead, slot + i, tile0 + down, quad);
-                if (count > 1) {
-                    fourRows(kvHead, slot + blockTokens + i, tile1 + down, quad);
+            long tile1 = tile(kvHead, count > 1 ? block + 1 : block);
+            long tile2 = tile(kvHead, count > 2 ? block + 2 : block);
+            long tile3 = tile(kvHead, count > 3 ? block + 3 : block);
+            for (int slot = 0; slot < blockTokens; slot += QUAD) {
+                for (int first = 0; first < groupSize; first += QUAD) {
+                    for (int i = 0; i < QUAD; i++) {
+                        long down = (long) (slot + i) * rowBytes;
+                        dots.row(
+                                kvHead, first, i, tile0 + down, tile1 + down, tile2 + down, tile3 + down, quad);
+                    }
+                    int heads = Math.min(QUAD, groupSize - first);
+                    writeFour(kvHead * groupSize + first, heads, block * blockTokens + slot, count, quad);
                 }
-                if (count > 2) {
-                    fourRows(kvHead, slot + 2 * blockTokens + i, tile2 + down, quad);
-                }
-                if (count > 3) {
-                    fourRows(kvHead, slot + 3 * blockTokens + i, tile3 + down, quad);
-                }
+            }
+        }
+    }
+
+    /** Writes the scores of slots {@code slot..slot+3} and of as many in each of the blocks behind. */
+    private void writeFour(int head, int heads, int slot, int blocks, float[] quad) {
+        AttentionWorkspace space = Objects.requireNonNull(workspace);
+        for (int i = 0; i < heads; i++) {
+            QuadDots.fold(quad, i);
+            long to = (long) (head + i) * space.maxTokens() + slot;
+            for (int run = 0; run < blocks; run++) {
+                long behind = to + (long) run * blockTokens;
+                Lanes.storeFour(quad, QuadDots.scoreIndex(i, run), space.weights(), 4 * behind);
             }
         }
     }
@@ -133,35 +145,24 @@ final class VectorScores {
         return geometry.tileOffset(geometry.tileIndex(table.getAtIndex(INT, block), kvHead));
     }
 
-    /** Scores of slots {@code slot..slot+3}, whose rows lie one behind the other. */
-    private void fourRows(int kvHead, int slot, long row, float[] quad) {
-        AttentionWorkspace space = Objects.requireNonNull(workspace);
-        int group = geometry.groupSize();
-        for (int first = 0; first < group; first += QUAD) {
-            dots.dots(kvHead, first, row, row + rowBytes, row + 2L * rowBytes, row + 3L * rowBytes, quad);
-            for (int i = 0; i < Math.min(QUAD, group - first); i++) {
-                long to = (long) (kvHead * group + first + i) * space.maxTokens() + slot;
-                Lanes.storeFour(quad, QUAD * i, space.weights(), 4 * to);
-            }
-        }
-    }
-
-    /** Blocks of one or two slots: four rows come from several of them. */
+    /** Blocks of one or two slots: 16 slots at a time, four runs of four whose rows come from several blocks. */
     private void smallBlocks(int kvHead, int from, int to, float[] quad) {
         AttentionWorkspace space = Objects.requireNonNull(workspace);
-        int group = geometry.groupSize();
         int end = to * blockTokens;
-        for (int slot = from * blockTokens; slot < end; slot += QUAD) {
-            long row0 = row(kvHead, slot);
-            long row1 = row(kvHead, Math.min(end - 1, slot + 1));
-            long row2 = row(kvHead, Math.min(end - 1, slot + 2));
-            long row3 = row(kvHead, Math.min(end - 1, slot + 3));
-            for (int first = 0; first < group; first += QUAD) {
-                dots.dots(kvHead, first, row0, row1, row2, row3, quad);
-                for (int i = 0; i < Math.min(QUAD, group - first); i++) {
-                    long to0 = (long) (kvHead * group + first + i) * space.maxTokens() + slot;
-                    for (int r = 0; r < Math.min(QUAD, end - slot); r++) {
-                        space.weights().setAtIndex(FLOAT, to0 + r, quad[QUAD * i + r]);
+        for (int slot = from * blockTokens; slot < end; slot += QUAD * QUAD) {
+            for (int first = 0; first < groupSize; first += QUAD) {
+                for (int i = 0; i < QUAD; i++) {
+                    long row0 = row(kvHead, Math.min(end - 1, slot + i));
+                    long row1 = row(kvHead, Math.min(end - 1, slot + QUAD + i));
+                    long row2 = row(kvHead, Math.min(end - 1, slot + 2 * QUAD + i));
+                    long row3 = row(kvHead, Math.min(end - 1, slot + 3 * QUAD + i));
+                    dots.row(kvHead, first, i, row0, row1, row2, row3, quad);
+                }
+                for (int i = 0; i < Math.min(QUAD, groupSize - first); i++) {
+                    QuadDots.fold(quad, i);
+                    long to0 = (long) (kvHead * groupSize + first + i) * space.maxTokens() + slot;
+                    for (int r = 0; r < Math.min(QUAD * QUAD, end - slot); r++) {
+                        space.weights().setAtIndex(FLOAT, to0 + r, quad[QuadDots.scoreIndex(i, 0) + r]);
                     }
                 }
             }

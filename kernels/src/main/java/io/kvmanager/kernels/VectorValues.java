@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class VectorValues {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final int QUAD = QuadSums.QUAD;
+    private static final int HEADS = QuadSums.HEADS;
 
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
@@ -53,7 +54,7 @@ final class VectorValues {
         this.scratch = new ScratchPool<>(workers.threads(), () -> new Tiles(blockTokens));
         this.groupSize = geometry.groupSize();
         this.stride = Lanes.splitStride(geometry);
-        this.rangeElements = (groupSize + QUAD - 1) / QUAD * QUAD * stride;
+        this.rangeElements = (groupSize + HEADS - 1) / HEADS * HEADS * stride;
         this.sums = new float[geometry.kvHeads() * BlockRanges.MAX_RANGES * rangeElements];
     }
 
@@ -89,7 +90,7 @@ final class VectorValues {
         final float[] weights;
 
         Tiles(int blockTokens) {
-            weights = new float[QUAD * QUAD * blockTokens];
+            weights = new float[HEADS * QUAD * blockTokens];
         }
     }
 
@@ -119,9 +120,9 @@ final class VectorValues {
         for (int i = 0; i < QUAD; i++) {
             four.offsets[i] = geometry.tileOffset(list.tile(kvHead, i < count ? entry + i : entry));
         }
-        for (int first = 0; first < groupSize; first += QUAD) {
-            int heads = Math.min(QUAD, groupSize - first);
-            if (count < QUAD || heads < QUAD) {
+        for (int first = 0; first < groupSize; first += HEADS) {
+            int heads = Math.min(HEADS, groupSize - first);
+            if (count < QUAD || heads < HEADS) {
                 Arrays.fill(four.weights, 0);
             }
             for (int head = 0; head < heads; head++) {

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * are boxed, so rounds are repeated until one is free of allocation; that none ever is fails the test.
  */
 class DecodeAllocationTest {
-    private static final CacheGeometry GEOMETRY = new CacheGeometry(3, 4, 2, 16, 16, ElementType.BF16);
+    private static final CacheGeometry GEOMETRY = new CacheGeometry(3, 4, 2, 32, 16, ElementType.BF16);
     private static final int PROMPT = 100;
     private static final int MAX_ROUNDS = 200;
     private static final int STEPS = 250;

@@ -54,6 +54,8 @@ public final class Kv implements Runnable {
         CommandLine commandLine = new CommandLine(new Kv(console));
         commandLine.addSubcommand(new DemoCommand(console));
         commandLine.addSubcommand(new GenerateCommand(console));
+        commandLine.addSubcommand(new CompareCommand(console));
+        commandLine.addSubcommand(new CalibrateCommand(console));
         commandLine.addSubcommand(new PlanCommand(console));
         commandLine.addSubcommand(new DevicesCommand(console));
 

@@ -7,7 +7,9 @@ import io.kvmanager.KvCacheConfig;
 import io.kvmanager.RetentionPolicy;
 import io.kvmanager.inference.model.Model;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
@@ -30,6 +32,21 @@ final class SettingOptions {
 
     String device() {
         return device;
+    }
+
+    /** The settings as keys and values, in the order written. */
+    Map<String, String> pairs() {
+        Map<String, String> pairs = new LinkedHashMap<>();
+        for (String setting : settings) {
+            int equals = setting.indexOf('=');
+            if (equals < 1) {
+                throw new BadInput("--set '" + setting + "' is not key=value; accepted keys: " + KvCacheConfig.KEYS);
+            }
+            pairs.put(
+                    setting.substring(0, equals).strip(),
+                    setting.substring(equals + 1).strip());
+        }
+        return pairs;
     }
 
     /** The geometry that caches of a model start from; {@code --set} may change block and element. */

@@ -20,13 +20,18 @@ final class TextTable {
         return this;
     }
 
-    TextTable row(String... cells) {
-        if (cells.length != rows.getFirst().size()) {
+    /** Adds a row of as many cells as there are headings. */
+    TextTable row(List<String> cells) {
+        if (cells.size() != rows.getFirst().size()) {
             throw new IllegalArgumentException(
-                    cells.length + " cells; the table has " + rows.getFirst().size() + " columns");
+                    cells.size() + " cells; the table has " + rows.getFirst().size() + " columns");
         }
-        rows.add(List.of(cells));
+        rows.add(List.copyOf(cells));
         return this;
+    }
+
+    TextTable row(String... cells) {
+        return row(List.of(cells));
     }
 
     /** The lines, headings first. */
@@ -43,6 +48,11 @@ final class TextTable {
             lines.add(line.toString().stripTrailing());
         }
         return lines;
+    }
+
+    /** Prints the headings dimmed. */
+    void print(Console console) {
+        print(console, "");
     }
 
     /** Prints the headings dimmed, and the row that begins with {@code emphasised} in bold. */
