@@ -46,7 +46,10 @@ final class DemoReport {
                         + " ways to remember it. Each cache continued the same prompt with the same seed, then read"
                         + " the story; memory, speed, perplexity and answers were measured there.");
         report.cards(cards());
-        report.section("Side by side", "Bytes at peak while the story was read; tokens a second on this machine.");
+        report.section(
+                "Side by side",
+                "Device and host: bytes at peak while the story was read, tables and workspace among them. Of full: "
+                        + "beside the bytes of all keys and values alone. Tokens a second on this machine.");
         report.table(
                 List.of(
                         "Cache",
