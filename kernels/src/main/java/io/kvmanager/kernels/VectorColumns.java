@@ -30,6 +30,7 @@ final class VectorColumns {
     private final int headSize;
     private final int groupSize;
     private final ScratchPool<Scratch> scratch;
+    private final PanelPart part = new PanelPart();
     private float[] queries = {};
     private float[] logSumExps = {};
     private float[] factors = {};
@@ -62,17 +63,33 @@ final class VectorColumns {
             int firstSlot,
             int count,
             MemorySegment out) {
-        int perKvHead = (rowCount * groupSize + QUAD - 1) / QUAD * QUAD;
-        prepare(q, logSumExp, rowWeights, rowCount, perKvHead);
-        workers.run((count + SLOTS - 1) / SLOTS, part -> {
-            int first = part * SLOTS;
+        part.table = keyTable;
+        part.firstSlot = firstSlot;
+        part.count = count;
+        part.out = out;
+        part.perKvHead = (rowCount * groupSize + QUAD - 1) / QUAD * QUAD;
+        prepare(q, logSumExp, rowWeights, rowCount, part.perKvHead);
+        workers.run((count + SLOTS - 1) / SLOTS, part);
+    }
+
+    /** One panel of columns; kept, because a lambda that captures would be an allocation per call. */
+    private final class PanelPart implements WorkerGroup.Part {
+        private MemorySegment table = MemorySegment.NULL;
+        private MemorySegment out = MemorySegment.NULL;
+        private int firstSlot;
+        private int count;
+        private int perKvHead;
+
+        @Override
+        public void run(int index) {
+            int first = index * SLOTS;
             int here = Math.min(SLOTS, count - first);
             int piece = scratch.take();
             try {
                 Scratch own = scratch.get(piece);
                 Arrays.fill(own.columns, 0);
                 for (int kvHead = 0; kvHead < geometry.kvHeads(); kvHead++) {
-                    own.keys.load(keyTable, kvHead, firstSlot + first, here);
+                    own.keys.load(table, kvHead, firstSlot + first, here);
                     for (int query = kvHead * perKvHead; query < (kvHead + 1) * perKvHead; query += QUAD) {
                         own.keys.scores(queries, query * headSize, own.scores);
                         add(query, own);
@@ -82,7 +99,7 @@ final class VectorColumns {
             } finally {
                 scratch.giveBack(piece);
             }
-        });
+        }
     }
 
     private void prepare(
