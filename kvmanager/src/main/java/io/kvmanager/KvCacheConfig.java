@@ -107,7 +107,7 @@ public record KvCacheConfig(
         private @Nullable RetentionPolicy retention;
         private RetentionPolicy.@Nullable PerLayer profile;
         private ValueSelection selection = new ValueSelection.TopN(8);
-        private Compensation compensation = Compensation.MEAN;
+        private Compensation compensation = Compensation.RENORMALISE;
         private int recentTokens = 64;
         private int sinkBlocks = 1;
         private int residentValueLayers;
@@ -163,7 +163,7 @@ public record KvCacheConfig(
             return this;
         }
 
-        /** Slots of the tile cache, tiles; left out, what one layer's selection needs twice over. */
+        /** Slots of the tile cache, tiles; left out, what half of the layers select in a step. */
         public Builder tileCacheTiles(int value) {
             tileCacheTiles = value;
             return this;
@@ -298,7 +298,9 @@ public record KvCacheConfig(
             if (!cache.offloads()) {
                 return new PlacementPolicy.Resident();
             }
-            int tiles = tileCacheTiles >= 0 ? tileCacheTiles : 2 * geometry.kvHeads() * selection.maxTiles();
+            int halfOfLayers = Math.max(2, geometry.layers() / 2);
+            int tiles =
+                    tileCacheTiles >= 0 ? tileCacheTiles : halfOfLayers * geometry.kvHeads() * selection.maxTiles();
             return new PlacementPolicy.Offloaded(
                     selection, compensation, sinkBlocks, recentTokens, residentValueLayers, tiles);
         }
