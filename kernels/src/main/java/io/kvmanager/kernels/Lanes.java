@@ -24,9 +24,8 @@ import jdk.incubator.vector.VectorSpecies;
  * meet (query, accumulator) is held in the same split order. F16, and BF16 of an odd head size, is decoded to F32 first.
  */
 final class Lanes {
-    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED.length() > 16
-            ? FloatVector.SPECIES_512
-            : FloatVector.SPECIES_PREFERRED;
+    static final VectorSpecies<Float> FLOATS =
+            FloatVector.SPECIES_PREFERRED.length() > 16 ? FloatVector.SPECIES_512 : FloatVector.SPECIES_PREFERRED;
     static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, FLOATS.vectorShape());
     static final int LANES = FLOATS.length();
 
@@ -84,7 +83,8 @@ final class Lanes {
     }
 
     /** Decodes {@code count} stored 16-bit elements to F32 in element order. */
-    static void decode(ElementType type, MemorySegment from, long fromOffset, int count, MemorySegment to, long toOffset) {
+    static void decode(
+            ElementType type, MemorySegment from, long fromOffset, int count, MemorySegment to, long toOffset) {
         boolean f16 = type == ElementType.F16;
         int whole = count - count % LANES;
         for (int e = 0; e < whole; e += LANES) {

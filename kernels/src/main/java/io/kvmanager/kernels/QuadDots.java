@@ -191,8 +191,7 @@ final class QuadDots {
         s33.intoArray(sums, to + 60 * LANES);
     }
 
-    private void pairs(
-            MemorySegment memory, long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
+    private void pairs(MemorySegment memory, long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s02 = s00;
@@ -321,8 +320,7 @@ final class QuadDots {
         return FloatVector.fromArray(FLOATS, sums, at);
     }
 
-    private static FloatVector fold(
-            FloatVector a, FloatVector b, VectorMask<Float> second, VectorShuffle<Float> swap) {
+    private static FloatVector fold(FloatVector a, FloatVector b, VectorMask<Float> second, VectorShuffle<Float> swap) {
         return a.blend(b, second).add(b.blend(a, second).rearrange(swap));
     }
 

@@ -41,7 +41,8 @@ final class VectorSoftmax {
     /** The exponential, relative error about 1e-7; 0 below the smallest normal number, finite above the largest. */
     static FloatVector exp(FloatVector x) {
         FloatVector clamped = x.max(SMALLEST).min(LARGEST);
-        FloatVector shifted = clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
+        FloatVector shifted =
+                clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
         FloatVector n = shifted.sub(ROUNDER);
         FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), clamped);
         r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);

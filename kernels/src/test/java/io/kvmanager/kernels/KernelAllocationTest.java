@@ -56,8 +56,7 @@ class KernelAllocationTest {
 
         Steps(Device device, CacheGeometry geometry) {
             int blocks = geometry.blocksFor(TOKENS);
-            kernels = device.kernels(
-                    geometry, device.allocate(Tier.DEVICE, (long) blocks * geometry.blockBytes()));
+            kernels = device.kernels(geometry, device.allocate(Tier.DEVICE, (long) blocks * geometry.blockBytes()));
             workspace = new AttentionWorkspace(device, geometry, TOKENS);
             table = device.allocate(Tier.DEVICE, 4L * blocks);
             for (int block = 0; block < blocks; block++) {

@@ -42,8 +42,8 @@ class VectorAgreesWithPlainTest {
         SplittableRandom random = new SplittableRandom(SEED);
         try (Device device = new HostDeviceProvider().open(argument)) {
             int blocks = geometry.blocksFor(TOKENS);
-            AttentionKernels kernels = device.kernels(
-                    geometry, device.allocate(Tier.DEVICE, 2L * blocks * geometry.blockBytes()));
+            AttentionKernels kernels =
+                    device.kernels(geometry, device.allocate(Tier.DEVICE, 2L * blocks * geometry.blockBytes()));
             MemorySegment keyTable = device.allocate(Tier.DEVICE, 4L * blocks);
             MemorySegment valueTable = device.allocate(Tier.DEVICE, 4L * blocks);
             for (int block = 0; block < blocks; block++) {
