@@ -116,8 +116,7 @@ public final class AttentionRoof {
     }
 
     private void measure(ElementType type) {
-        CacheGeometry one =
-                new CacheGeometry(1, KV_HEADS * GROUP_SIZE, KV_HEADS, HEAD_SIZE, BLOCK_TOKENS, type);
+        CacheGeometry one = new CacheGeometry(1, KV_HEADS * GROUP_SIZE, KV_HEADS, HEAD_SIZE, BLOCK_TOKENS, type);
         long layerBytes = 2L * one.blocksFor(settings.tokens()) * one.blockBytes();
         int layers = (int) Math.max(1, (settings.bytes() + layerBytes - 1) / layerBytes);
         CacheGeometry geometry =

@@ -49,8 +49,8 @@ final class ReadRoof implements WorkerGroup.Part {
         this.walk = walk;
         this.sums = new long[geometry.kvHeads() * PARTS_PER_HEAD];
         if (geometry.rowBytes() % STEP_BYTES != 0) {
-            throw new IllegalArgumentException("rows of " + geometry.rowBytes() + " bytes; accepted: multiples of "
-                    + STEP_BYTES);
+            throw new IllegalArgumentException(
+                    "rows of " + geometry.rowBytes() + " bytes; accepted: multiples of " + STEP_BYTES);
         }
     }
 

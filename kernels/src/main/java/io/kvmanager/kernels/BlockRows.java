@@ -108,8 +108,7 @@ final class BlockRows {
         return geometry.rowOffset(blockId, kvHead, slot & slotMask);
     }
 
-    /** Element {@code index} of the row at {@code rowOffset}, as F32. */
-    float element(long rowOffset, int index) {
+    private float element(long rowOffset, int index) {
         return switch (geometry.elementType()) {
             case F32 -> slab.get(FLOAT, rowOffset + 4L * index);
             case F16 -> Float.float16ToFloat(slab.get(SHORT, rowOffset + 2L * index));

@@ -66,8 +66,8 @@ final class HostDevice implements Device {
     public synchronized AttentionKernels kernels(CacheGeometry geometry, MemorySegment slab) {
         requireOpen();
         if (slab.byteSize() % geometry.blockBytes() != 0) {
-            throw new IllegalArgumentException("a slab of " + slab.byteSize() + " bytes is no whole number of blocks of "
-                    + geometry.blockBytes() + " bytes");
+            throw new IllegalArgumentException("a slab of " + slab.byteSize()
+                    + " bytes is no whole number of blocks of " + geometry.blockBytes() + " bytes");
         }
         return choice.vector()
                 ? VectorSupport.kernels(geometry, slab, workers)

@@ -3,25 +3,35 @@ package io.kvmanager.kernels;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.ElementType;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Vectors of this machine's preferred width, at most 16 lanes, and how stored elements become F32 lanes.
  *
- * <p>A 16-bit row is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high half.
+ * <p>Whole and masked access are methods of their own: where two ways to make a vector meet in one variable, the compiler
+ * keeps it as an object and allocates.
+ *
+ * <p>A BF16 row is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high half.
  * Both halves become F32 in place, so one load gives a vector of the even and one of the odd elements, and whatever they
- * meet (query, accumulator) is held in the same split order.
+ * meet (query, accumulator) is held in the same split order. F16, and BF16 of an odd head size, is decoded to F32 first.
  */
 final class Lanes {
-    static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED.length() > 16
-            ? FloatVector.SPECIES_512
-            : FloatVector.SPECIES_PREFERRED;
+    static final VectorSpecies<Float> FLOATS =
+            FloatVector.SPECIES_PREFERRED.length() > 16 ? FloatVector.SPECIES_512 : FloatVector.SPECIES_PREFERRED;
     static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, FLOATS.vectorShape());
     static final int LANES = FLOATS.length();
+
+    /** As many 16-bit elements as there are lanes. */
+    private static final VectorSpecies<Short> SHORTS =
+            VectorSpecies.of(short.class, VectorShape.forBitSize(16 * LANES));
 
     /** Lanes of the narrow vectors that move four rows' results. */
     static final VectorSpecies<Float> FOUR = FloatVector.SPECIES_128;
@@ -33,20 +43,28 @@ final class Lanes {
 
     private Lanes() {}
 
-    /** F32 elements at byte {@code offset}; lanes from {@code left} on are zero. */
-    static FloatVector floats(MemorySegment memory, long offset, int left) {
-        return left >= LANES
-                ? FloatVector.fromMemorySegment(FLOATS, memory, offset, ORDER)
-                : FloatVector.fromMemorySegment(FLOATS, memory, offset, ORDER, FLOATS.indexInRange(0, left));
+    /** F32 elements at byte {@code offset}. */
+    static FloatVector floats(MemorySegment memory, long offset) {
+        return FloatVector.fromMemorySegment(FLOATS, memory, offset, ORDER);
     }
 
-    /** Writes the first {@code left} lanes as F32 elements at byte {@code offset}. */
-    static void store(FloatVector vector, MemorySegment memory, long offset, int left) {
-        if (left >= LANES) {
-            vector.intoMemorySegment(memory, offset, ORDER);
-        } else {
-            vector.intoMemorySegment(memory, offset, ORDER, FLOATS.indexInRange(0, left));
-        }
+    /** F32 elements at byte {@code offset}; zero outside of the mask. */
+    static FloatVector floats(MemorySegment memory, long offset, VectorMask<Float> mask) {
+        return FloatVector.fromMemorySegment(FLOATS, memory, offset, ORDER, mask);
+    }
+
+    /** Pairs of 16-bit elements at byte {@code offset}. */
+    static IntVector pairs(MemorySegment memory, long offset) {
+        return IntVector.fromMemorySegment(INTS, memory, offset, ORDER);
+    }
+
+    /** Pairs of 16-bit elements at byte {@code offset}; zero outside of the mask. */
+    static IntVector pairs(MemorySegment memory, long offset, VectorMask<Integer> mask) {
+        return IntVector.fromMemorySegment(INTS, memory, offset, ORDER, mask);
+    }
+
+    static void store(FloatVector vector, MemorySegment memory, long offset) {
+        vector.intoMemorySegment(memory, offset, ORDER);
     }
 
     /** Copies four F32 elements. */
@@ -54,22 +72,32 @@ final class Lanes {
         FloatVector.fromArray(FOUR, from, index).intoMemorySegment(memory, offset, ORDER);
     }
 
-    /** Pairs of 16-bit elements at byte {@code offset}; lanes from {@code left} on are zero. */
-    static IntVector pairs(MemorySegment memory, long offset, int left) {
-        return left >= LANES
-                ? IntVector.fromMemorySegment(INTS, memory, offset, ORDER)
-                : IntVector.fromMemorySegment(INTS, memory, offset, ORDER, INTS.indexInRange(0, left));
+    /** The even elements of BF16 pairs. */
+    static FloatVector even(IntVector pairs) {
+        return pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
     }
 
-    /** The even elements of pairs. */
-    static FloatVector even(IntVector pairs, boolean bf16) {
-        IntVector high = pairs.lanewise(VectorOperators.LSHL, 16);
-        return bf16 ? high.reinterpretAsFloats() : half(high);
+    /** The odd elements of BF16 pairs. */
+    static FloatVector odd(IntVector pairs) {
+        return pairs.and(HIGH_HALF).reinterpretAsFloats();
     }
 
-    /** The odd elements of pairs. */
-    static FloatVector odd(IntVector pairs, boolean bf16) {
-        return bf16 ? pairs.and(HIGH_HALF).reinterpretAsFloats() : half(pairs);
+    /** Decodes {@code count} stored 16-bit elements to F32 in element order. */
+    static void decode(
+            ElementType type, MemorySegment from, long fromOffset, int count, MemorySegment to, long toOffset) {
+        boolean f16 = type == ElementType.F16;
+        int whole = count - count % LANES;
+        for (int e = 0; e < whole; e += LANES) {
+            IntVector high = ((IntVector) ShortVector.fromMemorySegment(SHORTS, from, fromOffset + 2L * e, ORDER)
+                            .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0))
+                    .lanewise(VectorOperators.LSHL, 16);
+            FloatVector elements = f16 ? half(high) : high.reinterpretAsFloats();
+            elements.intoMemorySegment(to, toOffset + 4L * e, ORDER);
+        }
+        for (int e = whole; e < count; e++) {
+            float element = type.decode(from.get(ValueLayout.JAVA_SHORT, fromOffset + 2L * e));
+            to.set(ValueLayout.JAVA_FLOAT, toOffset + 4L * e, element);
+        }
     }
 
     /**
@@ -83,15 +111,20 @@ final class Lanes {
                 .mul(F16_SCALE);
     }
 
+    /** Whether rows are read as BF16 pairs; otherwise as F32, stored so or decoded by {@link FourTiles}. */
+    static boolean inPairs(CacheGeometry geometry) {
+        return geometry.elementType() == ElementType.BF16 && geometry.headSize() % 2 == 0;
+    }
+
     /** Elements of one row in vectors, a whole number of loads. */
     static int splitStride(CacheGeometry geometry) {
-        int step = geometry.elementType() == ElementType.F32 ? LANES : 2 * LANES;
+        int step = inPairs(geometry) ? 2 * LANES : LANES;
         return (geometry.headSize() + step - 1) / step * step;
     }
 
-    /** Where element {@code e} of a row goes: for 16-bit types, vectors of even and of odd elements alternate. */
-    static int splitIndex(ElementType type, int e) {
-        if (type == ElementType.F32) {
+    /** Where element {@code e} of a row goes: when read in pairs, vectors of even and of odd elements alternate. */
+    static int splitIndex(boolean inPairs, int e) {
+        if (!inPairs) {
             return e;
         }
         int pair = e / 2;

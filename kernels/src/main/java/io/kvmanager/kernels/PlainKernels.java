@@ -36,6 +36,9 @@ final class PlainKernels implements AttentionKernels {
     private final int headSize;
     private final int blockTokens;
     private final float scale;
+    /** One decoded row per KV head, since each KV head is one thread's. */
+    private final float[][] decoded;
+
     private final ScoresPart scoresPart = new ScoresPart();
     private final ValuesPart valuesPart = new ValuesPart();
 
@@ -47,6 +50,7 @@ final class PlainKernels implements AttentionKernels {
         this.headSize = geometry.headSize();
         this.blockTokens = geometry.blockTokens();
         this.scale = (float) (1 / Math.sqrt(headSize));
+        this.decoded = new float[geometry.kvHeads()][headSize];
     }
 
     @Override
@@ -101,7 +105,7 @@ final class PlainKernels implements AttentionKernels {
         int kvHead = query % geometry.queryHeads() / groupSize;
         float max = Float.NEGATIVE_INFINITY;
         for (int slot = 0; slot < tokens; slot++) {
-            weights[slot] = dot(q, query, rows.rowOffset(keyTable, slot, kvHead)) * scale;
+            weights[slot] = dot(q, query, rows.rowOffset(keyTable, slot, kvHead), decoded[kvHead]) * scale;
             max = Math.max(max, weights[slot]);
         }
         double sum = 0;
@@ -120,7 +124,7 @@ final class PlainKernels implements AttentionKernels {
         long outOffset = 4L * query * headSize;
         out.asSlice(outOffset, 4L * headSize).fill((byte) 0);
         for (int slot = 0; slot < tokens; slot++) {
-            addRow(weights[slot], rows.rowOffset(valueTable, slot, kvHead), out, outOffset);
+            addRow(weights[slot], rows.rowOffset(valueTable, slot, kvHead), decoded[kvHead], out, outOffset);
         }
     }
 
@@ -147,7 +151,7 @@ final class PlainKernels implements AttentionKernels {
                 long first = (long) head * space.maxTokens();
                 float max = Float.NEGATIVE_INFINITY;
                 for (int slot = 0; slot < tokens; slot++) {
-                    float score = dot(q, head, rows.rowOffset(keyTable, slot, kvHead)) * scale;
+                    float score = dot(q, head, rows.rowOffset(keyTable, slot, kvHead), decoded[kvHead]) * scale;
                     space.weights().setAtIndex(FLOAT, first + slot, score);
                     max = Math.max(max, score);
                 }
@@ -207,7 +211,8 @@ final class PlainKernels implements AttentionKernels {
                     long tile = geometry.tileOffset(list.tile(kvHead, entry));
                     for (int slot = 0; slot < blockTokens; slot++) {
                         float weight = weights.getAtIndex(FLOAT, firstWeight + slot);
-                        addRow(weight, tile + (long) slot * geometry.rowBytes(), out, 4L * head * headSize);
+                        long row = tile + (long) slot * geometry.rowBytes();
+                        addRow(weight, row, decoded[kvHead], out, 4L * head * headSize);
                     }
                 }
             }
@@ -226,17 +231,19 @@ final class PlainKernels implements AttentionKernels {
             MemorySegment out) {
         int heads = geometry.queryHeads();
         for (int column = 0; column < count; column++) {
-            double score = 0;
+            double total = 0;
             for (int row = 0; row < rowCount; row++) {
                 double sum = 0;
                 for (int head = 0; head < heads; head++) {
                     int query = row * heads + head;
-                    long key = rows.rowOffset(keyTable, firstSlot + column, head / groupSize);
-                    sum += Math.exp(dot(q, query, key) * scale - logSumExp.getAtIndex(FLOAT, query));
+                    int kvHead = head / groupSize;
+                    long key = rows.rowOffset(keyTable, firstSlot + column, kvHead);
+                    float score = dot(q, query, key, decoded[kvHead]) * scale;
+                    sum += Math.exp(score - logSumExp.getAtIndex(FLOAT, query));
                 }
-                score += rowWeights.getAtIndex(FLOAT, row) * sum / heads;
+                total += rowWeights.getAtIndex(FLOAT, row) * sum / heads;
             }
-            out.setAtIndex(FLOAT, column, (float) score);
+            out.setAtIndex(FLOAT, column, (float) total);
         }
     }
 
@@ -266,19 +273,21 @@ final class PlainKernels implements AttentionKernels {
     }
 
     /** Dot product of query {@code query} of {@code q} with the row at {@code rowOffset}. */
-    private float dot(MemorySegment q, int query, long rowOffset) {
+    private float dot(MemorySegment q, int query, long rowOffset, float[] row) {
+        rows.row(rowOffset, row, 0);
         long first = (long) query * headSize;
         float sum = 0;
         for (int e = 0; e < headSize; e++) {
-            sum += q.getAtIndex(FLOAT, first + e) * rows.element(rowOffset, e);
+            sum += q.getAtIndex(FLOAT, first + e) * row[e];
         }
         return sum;
     }
 
     /** Adds {@code weight} times the row at {@code rowOffset} to the F32 row of {@code out} at {@code outOffset}. */
-    private void addRow(float weight, long rowOffset, MemorySegment out, long outOffset) {
+    private void addRow(float weight, long rowOffset, float[] row, MemorySegment out, long outOffset) {
+        rows.row(rowOffset, row, 0);
         for (int e = 0; e < headSize; e++) {
-            float sum = out.get(FLOAT, outOffset + 4L * e) + weight * rows.element(rowOffset, e);
+            float sum = out.get(FLOAT, outOffset + 4L * e) + weight * row[e];
             out.set(FLOAT, outOffset + 4L * e, sum);
         }
     }

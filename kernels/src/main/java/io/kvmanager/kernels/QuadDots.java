@@ -1,10 +1,10 @@
 package io.kvmanager.kernels;
 
 import static io.kvmanager.kernels.Lanes.FLOATS;
+import static io.kvmanager.kernels.Lanes.INTS;
 import static io.kvmanager.kernels.Lanes.LANES;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
@@ -25,8 +25,8 @@ import jdk.incubator.vector.VectorShuffle;
  *
  * A fold tree needs 15 folds for 16 sums where 16 separate reductions would need 64 adds and as many shuffles.
  *
- * <p>Queries are prepared once per attention, by {@link #prepare}: scaled, padded with zeros, and for 16-bit types split
- * into even and odd elements per vector, as {@link Lanes} reads rows.
+ * <p>Queries are prepared once per attention, by {@link #prepare}: scaled, padded with zeros, and
+ * stored so that the four query vectors that meet one row vector lie together, in the order {@link Lanes} reads rows.
  */
 final class QuadDots {
     /** Floats that {@link #row} needs to work in. */
@@ -42,13 +42,13 @@ final class QuadDots {
     private static final VectorShuffle<Float> SWAP_4 = swap(4);
     private static final VectorShuffle<Float> SWAP_8 = swap(8);
 
-    private final MemorySegment slab;
+    private final boolean inPairs;
     private final int headSize;
-    private final int step;
-    private final int pairsPerRow;
-    private final ElementType type;
-    private final boolean f32;
-    private final boolean bf16;
+    private final int vectors;
+    private final int wholeLanes;
+    private final int restLanes;
+    private final VectorMask<Float> restFloats;
+    private final VectorMask<Integer> restPairs;
     private final int stride;
     private final float scale;
     private final float[] queries;
@@ -56,14 +56,21 @@ final class QuadDots {
     private final int groupSize;
     private final int quadsPerGroup;
 
-    QuadDots(CacheGeometry geometry, MemorySegment slab) {
-        this.slab = slab;
-        this.step = LANES;
+    /**
+     * Always LANES, but not a constant to the compiler, which would split the range checks of a loop with a constant
+     * step out of it: for these loops of a few turns that costs more than the loop.
+     */
+    private final int step;
+
+    QuadDots(CacheGeometry geometry) {
+        this.inPairs = Lanes.inPairs(geometry);
         this.headSize = geometry.headSize();
-        this.pairsPerRow = headSize / 2;
-        this.f32 = geometry.elementType() == ElementType.F32;
-        this.bf16 = geometry.elementType() == ElementType.BF16;
-        this.type = geometry.elementType();
+        this.vectors = inPairs ? 2 : 1;
+        this.restLanes = headSize / vectors % LANES;
+        this.wholeLanes = headSize / vectors - restLanes;
+        this.restFloats = FLOATS.indexInRange(0, restLanes);
+        this.restPairs = INTS.indexInRange(0, restLanes);
+        this.step = LANES;
         this.stride = Lanes.splitStride(geometry);
         this.scale = (float) (1 / Math.sqrt(headSize));
         this.queryHeads = geometry.queryHeads();
@@ -74,16 +81,15 @@ final class QuadDots {
 
     /** Takes over the queries of all heads, {@code q [queryHeads][headSize]}. */
     void prepare(MemorySegment q) {
-        int vectors = f32 ? 1 : 2;
+        int loadFloats = vectors * LANES;
         for (int head = 0; head < queryHeads; head++) {
             int inGroup = head % groupSize;
             int quad = head / groupSize * quadsPerGroup + inGroup / QUAD;
-            int at = quad * QUAD * stride + inGroup % QUAD * vectors * LANES;
+            int at = quad * QUAD * stride + inGroup % QUAD * loadFloats;
             long from = (long) head * headSize;
             for (int e = 0; e < headSize; e++) {
-                int split = Lanes.splitIndex(type, e);
-                int step = vectors * LANES;
-                int to = at + split / step * QUAD * step + split % step;
+                int split = Lanes.splitIndex(inPairs, e);
+                int to = at + split / loadFloats * QUAD * loadFloats + split % loadFloats;
                 queries[to] = q.getAtIndex(ValueLayout.JAVA_FLOAT, from + e) * scale;
             }
         }
@@ -94,16 +100,35 @@ final class QuadDots {
      *
      * @param slot which of the four rows of their runs these are
      */
-    void row(int kvHead, int first, int slot, long row0, long row1, long row2, long row3, float[] sums) {
+    void row(
+            MemorySegment memory,
+            int kvHead,
+            int first,
+            int slot,
+            long row0,
+            long row1,
+            long row2,
+            long row3,
+            float[] sums) {
         int at = (kvHead * quadsPerGroup + first / QUAD) * QUAD * stride;
-        if (f32) {
-            floats(row0, row1, row2, row3, at, sums, slot * LANES);
+        int to = slot * LANES;
+        if (inPairs) {
+            pairs(memory, row0, row1, row2, row3, at, sums, to);
         } else {
-            pairs(row0, row1, row2, row3, at, sums, slot * LANES);
+            floats(memory, row0, row1, row2, row3, at, sums, to);
+        }
+        if (restLanes > 0) {
+            long down = 4L * wholeLanes;
+            int rest = at + QUAD * vectors * wholeLanes;
+            rest(memory, row0 + down, rest, sums, to);
+            rest(memory, row1 + down, rest, sums, to + QUAD * LANES);
+            rest(memory, row2 + down, rest, sums, to + 2 * QUAD * LANES);
+            rest(memory, row3 + down, rest, sums, to + 3 * QUAD * LANES);
         }
     }
 
-    private void floats(long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
+    private void floats(
+            MemorySegment memory, long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s02 = s00;
@@ -120,13 +145,12 @@ final class QuadDots {
         FloatVector s31 = s00;
         FloatVector s32 = s00;
         FloatVector s33 = s00;
-        for (int e = 0; e < headSize; e += step) {
+        for (int e = 0; e < wholeLanes; e += step) {
             long down = 4L * e;
-            int left = headSize - e;
-            FloatVector k0 = Lanes.floats(slab, row0 + down, left);
-            FloatVector k1 = Lanes.floats(slab, row1 + down, left);
-            FloatVector k2 = Lanes.floats(slab, row2 + down, left);
-            FloatVector k3 = Lanes.floats(slab, row3 + down, left);
+            FloatVector k0 = Lanes.floats(memory, row0 + down);
+            FloatVector k1 = Lanes.floats(memory, row1 + down);
+            FloatVector k2 = Lanes.floats(memory, row2 + down);
+            FloatVector k3 = Lanes.floats(memory, row3 + down);
             int query = at + QUAD * e;
             FloatVector q0 = FloatVector.fromArray(FLOATS, queries, query);
             s00 = k0.fma(q0, s00);
@@ -167,7 +191,7 @@ final class QuadDots {
         s33.intoArray(sums, to + 60 * LANES);
     }
 
-    private void pairs(long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
+    private void pairs(MemorySegment memory, long row0, long row1, long row2, long row3, int at, float[] sums, int to) {
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s02 = s00;
@@ -184,21 +208,20 @@ final class QuadDots {
         FloatVector s31 = s00;
         FloatVector s32 = s00;
         FloatVector s33 = s00;
-        for (int pair = 0; pair < pairsPerRow; pair += step) {
+        for (int pair = 0; pair < wholeLanes; pair += step) {
             long down = 4L * pair;
-            int left = pairsPerRow - pair;
-            IntVector k0 = Lanes.pairs(slab, row0 + down, left);
-            IntVector k1 = Lanes.pairs(slab, row1 + down, left);
-            IntVector k2 = Lanes.pairs(slab, row2 + down, left);
-            IntVector k3 = Lanes.pairs(slab, row3 + down, left);
-            FloatVector even0 = Lanes.even(k0, bf16);
-            FloatVector odd0 = Lanes.odd(k0, bf16);
-            FloatVector even1 = Lanes.even(k1, bf16);
-            FloatVector odd1 = Lanes.odd(k1, bf16);
-            FloatVector even2 = Lanes.even(k2, bf16);
-            FloatVector odd2 = Lanes.odd(k2, bf16);
-            FloatVector even3 = Lanes.even(k3, bf16);
-            FloatVector odd3 = Lanes.odd(k3, bf16);
+            IntVector k0 = Lanes.pairs(memory, row0 + down);
+            IntVector k1 = Lanes.pairs(memory, row1 + down);
+            IntVector k2 = Lanes.pairs(memory, row2 + down);
+            IntVector k3 = Lanes.pairs(memory, row3 + down);
+            FloatVector even0 = Lanes.even(k0);
+            FloatVector odd0 = Lanes.odd(k0);
+            FloatVector even1 = Lanes.even(k1);
+            FloatVector odd1 = Lanes.odd(k1);
+            FloatVector even2 = Lanes.even(k2);
+            FloatVector odd2 = Lanes.odd(k2);
+            FloatVector even3 = Lanes.even(k3);
+            FloatVector odd3 = Lanes.odd(k3);
             int query = at + 2 * QUAD * pair;
             FloatVector e0 = FloatVector.fromArray(FLOATS, queries, query);
             FloatVector o0 = FloatVector.fromArray(FLOATS, queries, query + LANES);
@@ -243,6 +266,28 @@ final class QuadDots {
         s33.intoArray(sums, to + 60 * LANES);
     }
 
+    /** Adds what is left of a row behind its whole vectors, for one row and four queries. */
+    private void rest(MemorySegment memory, long offset, int query, float[] sums, int to) {
+        if (inPairs) {
+            IntVector pairs = Lanes.pairs(memory, offset, restPairs);
+            FloatVector even = Lanes.even(pairs);
+            FloatVector odd = Lanes.odd(pairs);
+            for (int i = 0; i < QUAD; i++) {
+                int sum = to + i * QUAD * QUAD * LANES;
+                FloatVector evenQuery = FloatVector.fromArray(FLOATS, queries, query + 2 * i * LANES);
+                FloatVector oddQuery = FloatVector.fromArray(FLOATS, queries, query + (2 * i + 1) * LANES);
+                odd.fma(oddQuery, even.fma(evenQuery, accumulator(sums, sum))).intoArray(sums, sum);
+            }
+        } else {
+            FloatVector elements = Lanes.floats(memory, offset, restFloats);
+            for (int i = 0; i < QUAD; i++) {
+                int sum = to + i * QUAD * QUAD * LANES;
+                FloatVector queryElements = FloatVector.fromArray(FLOATS, queries, query + i * LANES);
+                elements.fma(queryElements, accumulator(sums, sum)).intoArray(sums, sum);
+            }
+        }
+    }
+
     /** Reduces the accumulators of one query: {@code sums[from + 4 * run + slot]} are its 16 scores. */
     static void fold(float[] sums, int query) {
         int from = query * QUAD * QUAD * LANES;
@@ -275,8 +320,7 @@ final class QuadDots {
         return FloatVector.fromArray(FLOATS, sums, at);
     }
 
-    private static FloatVector fold(
-            FloatVector a, FloatVector b, VectorMask<Float> second, VectorShuffle<Float> swap) {
+    private static FloatVector fold(FloatVector a, FloatVector b, VectorMask<Float> second, VectorShuffle<Float> swap) {
         return a.blend(b, second).add(b.blend(a, second).rearrange(swap));
     }
 

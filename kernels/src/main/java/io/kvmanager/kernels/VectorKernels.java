@@ -1,7 +1,6 @@
 package io.kvmanager.kernels;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.ElementType;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.TileList;
@@ -25,11 +24,6 @@ final class VectorKernels implements AttentionKernels {
         values = new VectorValues(geometry, slab, workers);
         prompt = new VectorPrompt(geometry, rows, workers);
         columns = new VectorColumns(geometry, rows, workers);
-    }
-
-    /** 16-bit rows are read in pairs, so they must hold whole pairs. */
-    static boolean supports(CacheGeometry geometry) {
-        return geometry.elementType() == ElementType.F32 || geometry.headSize() % 2 == 0;
     }
 
     @Override

@@ -45,7 +45,8 @@ final class VectorPrompt {
         this.geometry = geometry;
         this.workers = workers;
         this.rowsPerPart = Math.max(1, QUERIES_PER_PART / geometry.groupSize());
-        this.scratch = new ScratchPool<>(workers.threads(), () -> new Scratch(geometry, rows, rowsPerPart * geometry.groupSize()));
+        this.scratch = new ScratchPool<>(
+                workers.threads(), () -> new Scratch(geometry, rows, rowsPerPart * geometry.groupSize()));
     }
 
     void attend(
@@ -180,7 +181,8 @@ final class VectorPrompt {
         private float exponentials(int at, float now) {
             FloatVector sum = FloatVector.zero(FLOATS);
             for (int slot = at; slot < at + SLOTS; slot += LANES) {
-                FloatVector weight = VectorSoftmax.exp(FloatVector.fromArray(FLOATS, scores, slot).sub(now));
+                FloatVector weight = VectorSoftmax.exp(
+                        FloatVector.fromArray(FLOATS, scores, slot).sub(now));
                 weight.intoArray(scores, slot);
                 sum = sum.add(weight);
             }

@@ -27,16 +27,15 @@ import org.jspecify.annotations.Nullable;
 final class VectorScores {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-    private static final int QUAD = 4;
+    private static final int QUAD = FourTiles.QUAD;
 
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
     private final QuadDots dots;
     private final BlockRanges ranges;
-    private final ScratchPool<float[]> sums;
+    private final ScratchPool<FourTiles> scratch;
     private final int blockTokens;
     private final int groupSize;
-    private final int rowBytes;
     private final RawPart rawPart = new RawPart();
     private final SoftmaxPart softmaxPart = new SoftmaxPart();
     private MemorySegment table = MemorySegment.NULL;
@@ -46,12 +45,11 @@ final class VectorScores {
     VectorScores(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
         this.geometry = geometry;
         this.workers = workers;
-        this.dots = new QuadDots(geometry, slab);
+        this.dots = new QuadDots(geometry);
         this.ranges = new BlockRanges(geometry);
-        this.sums = new ScratchPool<>(workers.threads(), () -> new float[QuadDots.SCRATCH_FLOATS]);
+        this.scratch = new ScratchPool<>(workers.threads(), () -> new FourTiles(geometry, slab));
         this.blockTokens = geometry.blockTokens();
         this.groupSize = geometry.groupSize();
-        this.rowBytes = geometry.rowBytes();
     }
 
     void scores(MemorySegment q, MemorySegment keyTable, int tokenCount, AttentionWorkspace space) {
@@ -82,15 +80,15 @@ final class VectorScores {
         public void run(int part) {
             int kvHead = part / ranges.ranges();
             int range = part % ranges.ranges();
-            int piece = sums.take();
+            int piece = scratch.take();
             try {
                 if (blockTokens >= QUAD) {
-                    fourBlocksAtOnce(kvHead, ranges.from(range), ranges.to(range), sums.get(piece));
+                    fourBlocksAtOnce(kvHead, ranges.from(range), ranges.to(range), scratch.get(piece));
                 } else {
-                    smallBlocks(kvHead, ranges.from(range), ranges.to(range), sums.get(piece));
+                    smallBlocks(kvHead, ranges.from(range), ranges.to(range), scratch.get(piece));
                 }
             } finally {
-                sums.giveBack(piece);
+                scratch.giveBack(piece);
             }
             if (ranges.ranges() == 1) {
                 for (int head = kvHead * groupSize; head < (kvHead + 1) * groupSize; head++) {
@@ -107,36 +105,49 @@ final class VectorScores {
         }
     }
 
-    private void fourBlocksAtOnce(int kvHead, int from, int to, float[] quad) {
+    private void fourBlocksAtOnce(int kvHead, int from, int to, FourTiles four) {
         for (int block = from; block < to; block += QUAD) {
             int count = Math.min(QUAD, to - block);
-            long tile0 = tile(kvHead, block);
-            long tile1 = tile(kvHead, count > 1 ? block + 1 : block);
-            long tile2 = tile(kvHead, count > 2 ? block + 2 : block);
-            long tile3 = tile(kvHead, count > 3 ? block + 3 : block);
+            for (int i = 0; i < QUAD; i++) {
+                four.tile(i, tile(kvHead, i < count ? block + i : block));
+            }
             for (int slot = 0; slot < blockTokens; slot += QUAD) {
                 for (int first = 0; first < groupSize; first += QUAD) {
-                    for (int i = 0; i < QUAD; i++) {
-                        long down = (long) (slot + i) * rowBytes;
-                        dots.row(
-                                kvHead, first, i, tile0 + down, tile1 + down, tile2 + down, tile3 + down, quad);
-                    }
+                    fourSlots(kvHead, first, slot, four);
                     int heads = Math.min(QUAD, groupSize - first);
-                    writeFour(kvHead * groupSize + first, heads, block * blockTokens + slot, count, quad);
+                    writeFour(kvHead * groupSize + first, heads, block * blockTokens + slot, count, four.sums);
                 }
             }
         }
     }
 
+    /** Slots {@code slot..slot+3} of four tiles. */
+    private void fourSlots(int kvHead, int first, int slot, FourTiles four) {
+        long[] tiles = four.tiles;
+        for (int i = 0; i < QUAD; i++) {
+            long down = (long) (slot + i) * four.rowBytes;
+            dots.row(
+                    four.memory,
+                    kvHead,
+                    first,
+                    i,
+                    tiles[0] + down,
+                    tiles[1] + down,
+                    tiles[2] + down,
+                    tiles[3] + down,
+                    four.sums);
+        }
+    }
+
     /** Writes the scores of slots {@code slot..slot+3} and of as many in each of the blocks behind. */
-    private void writeFour(int head, int heads, int slot, int blocks, float[] quad) {
+    private void writeFour(int head, int heads, int slot, int blocks, float[] sums) {
         AttentionWorkspace space = Objects.requireNonNull(workspace);
         for (int i = 0; i < heads; i++) {
-            QuadDots.fold(quad, i);
+            QuadDots.fold(sums, i);
             long to = (long) (head + i) * space.maxTokens() + slot;
             for (int run = 0; run < blocks; run++) {
                 long behind = to + (long) run * blockTokens;
-                Lanes.storeFour(quad, QuadDots.scoreIndex(i, run), space.weights(), 4 * behind);
+                Lanes.storeFour(sums, QuadDots.scoreIndex(i, run), space.weights(), 4 * behind);
             }
         }
     }
@@ -146,23 +157,32 @@ final class VectorScores {
     }
 
     /** Blocks of one or two slots: 16 slots at a time, four runs of four whose rows come from several blocks. */
-    private void smallBlocks(int kvHead, int from, int to, float[] quad) {
+    private void smallBlocks(int kvHead, int from, int to, FourTiles four) {
         AttentionWorkspace space = Objects.requireNonNull(workspace);
         int end = to * blockTokens;
         for (int slot = from * blockTokens; slot < end; slot += QUAD * QUAD) {
+            for (int i = 0; i < QUAD * QUAD; i++) {
+                four.row(i, row(kvHead, Math.min(end - 1, slot + i)));
+            }
+            long[] rows = four.rows;
             for (int first = 0; first < groupSize; first += QUAD) {
                 for (int i = 0; i < QUAD; i++) {
-                    long row0 = row(kvHead, Math.min(end - 1, slot + i));
-                    long row1 = row(kvHead, Math.min(end - 1, slot + QUAD + i));
-                    long row2 = row(kvHead, Math.min(end - 1, slot + 2 * QUAD + i));
-                    long row3 = row(kvHead, Math.min(end - 1, slot + 3 * QUAD + i));
-                    dots.row(kvHead, first, i, row0, row1, row2, row3, quad);
+                    dots.row(
+                            four.memory,
+                            kvHead,
+                            first,
+                            i,
+                            rows[i],
+                            rows[QUAD + i],
+                            rows[2 * QUAD + i],
+                            rows[3 * QUAD + i],
+                            four.sums);
                 }
                 for (int i = 0; i < Math.min(QUAD, groupSize - first); i++) {
-                    QuadDots.fold(quad, i);
+                    QuadDots.fold(four.sums, i);
                     long to0 = (long) (kvHead * groupSize + first + i) * space.maxTokens() + slot;
                     for (int r = 0; r < Math.min(QUAD * QUAD, end - slot); r++) {
-                        space.weights().setAtIndex(FLOAT, to0 + r, quad[QuadDots.scoreIndex(i, 0) + r]);
+                        space.weights().setAtIndex(FLOAT, to0 + r, four.sums[QuadDots.scoreIndex(i, 0) + r]);
                     }
                 }
             }
@@ -170,6 +190,6 @@ final class VectorScores {
     }
 
     private long row(int kvHead, int slot) {
-        return tile(kvHead, slot / blockTokens) + (long) (slot % blockTokens) * rowBytes;
+        return tile(kvHead, slot / blockTokens) + (long) (slot % blockTokens) * geometry.rowBytes();
     }
 }

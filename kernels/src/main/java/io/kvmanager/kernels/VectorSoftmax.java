@@ -41,7 +41,8 @@ final class VectorSoftmax {
     /** The exponential, relative error about 1e-7; 0 below the smallest normal number, finite above the largest. */
     static FloatVector exp(FloatVector x) {
         FloatVector clamped = x.max(SMALLEST).min(LARGEST);
-        FloatVector shifted = clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
+        FloatVector shifted =
+                clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
         FloatVector n = shifted.sub(ROUNDER);
         FloatVector r = n.fma(FloatVector.broadcast(FLOATS, -LN2_HIGH), clamped);
         r = n.fma(FloatVector.broadcast(FLOATS, -LN2_LOW), r);
@@ -66,7 +67,7 @@ final class VectorSoftmax {
         long row = 4L * head * space.maxTokens();
         int blocks = (tokens + blockTokens - 1) / blockTokens;
         float max = max(weights, row, tokens);
-        exponentials(weights, row, tokens, max);
+        exponentials(weights, row, tokens, blocks * blockTokens, max);
         for (int slot = tokens; slot < blocks * blockTokens; slot++) {
             weights.set(FLOAT, row + 4L * slot, 0);
         }
@@ -83,7 +84,7 @@ final class VectorSoftmax {
         FloatVector max = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
         int whole = tokens - tokens % LANES;
         for (int i = 0; i < whole; i += LANES) {
-            max = max.max(Lanes.floats(scores, row + 4L * i, LANES));
+            max = max.max(Lanes.floats(scores, row + 4L * i));
         }
         float largest = max.reduceLanes(VectorOperators.MAX);
         for (int i = whole; i < tokens; i++) {
@@ -92,10 +93,16 @@ final class VectorSoftmax {
         return largest;
     }
 
-    private static void exponentials(MemorySegment scores, long row, int tokens, float max) {
-        for (int i = 0; i < tokens; i += LANES) {
-            FloatVector x = Lanes.floats(scores, row + 4L * i, tokens - i).sub(max);
-            Lanes.store(exp(x), scores, row + 4L * i, tokens - i);
+    /** Whole vectors as far as the row's blocks go, padding included, which is overwritten afterwards. */
+    private static void exponentials(MemorySegment scores, long row, int tokens, int slots, float max) {
+        int padded = (tokens + LANES - 1) / LANES * LANES;
+        int whole = padded <= slots ? padded : tokens - tokens % LANES;
+        for (int i = 0; i < whole; i += LANES) {
+            long at = row + 4L * i;
+            Lanes.store(exp(Lanes.floats(scores, at).sub(max)), scores, at);
+        }
+        for (int i = whole; i < tokens; i++) {
+            scores.set(FLOAT, row + 4L * i, (float) Math.exp(scores.get(FLOAT, row + 4L * i) - max));
         }
     }
 
@@ -103,9 +110,10 @@ final class VectorSoftmax {
             MemorySegment weights, long row, MemorySegment mass, long massRow, int blocks, int blockTokens) {
         double total = 0;
         for (int block = 0; block < blocks; block++) {
+            long at = row + 4L * block * blockTokens;
             FloatVector sum = FloatVector.zero(FLOATS);
             for (int slot = 0; slot < blockTokens; slot += LANES) {
-                sum = sum.add(Lanes.floats(weights, row + 4L * (block * blockTokens + slot), LANES));
+                sum = sum.add(Lanes.floats(weights, at + 4L * slot));
             }
             float blockMass = sum.reduceLanes(VectorOperators.ADD);
             mass.set(FLOAT, massRow + 4L * block, blockMass);
@@ -119,8 +127,8 @@ final class VectorSoftmax {
         double total = 0;
         for (int block = 0; block < blocks; block++) {
             float sum = 0;
-            for (int slot = 0; slot < blockTokens; slot++) {
-                sum += weights.get(FLOAT, row + 4L * (block * blockTokens + slot));
+            for (int slot = block * blockTokens; slot < (block + 1) * blockTokens; slot++) {
+                sum += weights.get(FLOAT, row + 4L * slot);
             }
             mass.set(FLOAT, massRow + 4L * block, sum);
             total += sum;
@@ -129,9 +137,12 @@ final class VectorSoftmax {
     }
 
     private static void scale(MemorySegment elements, long row, int count, float factor) {
-        for (int i = 0; i < count; i += LANES) {
-            FloatVector x = Lanes.floats(elements, row + 4L * i, count - i);
-            Lanes.store(x.mul(factor), elements, row + 4L * i, count - i);
+        int whole = count - count % LANES;
+        for (int i = 0; i < whole; i += LANES) {
+            Lanes.store(Lanes.floats(elements, row + 4L * i).mul(factor), elements, row + 4L * i);
+        }
+        for (int i = whole; i < count; i++) {
+            elements.set(FLOAT, row + 4L * i, elements.get(FLOAT, row + 4L * i) * factor);
         }
     }
 }

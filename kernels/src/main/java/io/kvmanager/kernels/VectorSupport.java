@@ -38,9 +38,7 @@ final class VectorSupport {
         }
 
         static AttentionKernels kernels(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
-            return VectorKernels.supports(geometry)
-                    ? new VectorKernels(geometry, slab, workers)
-                    : new PlainKernels(geometry, slab, workers);
+            return new VectorKernels(geometry, slab, workers);
         }
     }
 }

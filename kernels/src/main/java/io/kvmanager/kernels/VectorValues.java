@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * Weighted sums of listed value tiles.
  *
  * <ol>
- *   <li>per KV head and range of its list: {@link QuadSums} of four tiles at a time into the range's own sums
+ *   <li>per KV head and range of its list: {@link TileSums} of four tiles at a time into the range's own sums
  *   <li>the ranges' sums are added in ascending order, and go to {@code out} in element order
  * </ol>
  *
@@ -27,14 +27,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class VectorValues {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-    private static final int QUAD = QuadSums.QUAD;
-    private static final int HEADS = QuadSums.HEADS;
+    private static final int QUAD = FourTiles.QUAD;
+    private static final int HEADS = TileSums.HEADS;
 
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
-    private final QuadSums quadSums;
+    private final TileSums tileSums;
     private final BlockRanges ranges;
-    private final ScratchPool<Tiles> scratch;
+    private final ScratchPool<FourTiles> scratch;
     private final int blockTokens;
     private final int groupSize;
     private final int stride;
@@ -48,10 +48,10 @@ final class VectorValues {
     VectorValues(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
         this.geometry = geometry;
         this.workers = workers;
-        this.quadSums = new QuadSums(geometry, slab);
+        this.tileSums = TileSums.of(geometry);
         this.ranges = new BlockRanges(geometry);
         this.blockTokens = geometry.blockTokens();
-        this.scratch = new ScratchPool<>(workers.threads(), () -> new Tiles(blockTokens));
+        this.scratch = new ScratchPool<>(workers.threads(), () -> new FourTiles(geometry, slab));
         this.groupSize = geometry.groupSize();
         this.stride = Lanes.splitStride(geometry);
         this.rangeElements = (groupSize + HEADS - 1) / HEADS * HEADS * stride;
@@ -84,16 +84,6 @@ final class VectorValues {
         }
     }
 
-    /** Four tiles and their weights, one thread's own. */
-    private static final class Tiles {
-        final long[] offsets = new long[QUAD];
-        final float[] weights;
-
-        Tiles(int blockTokens) {
-            weights = new float[HEADS * QUAD * blockTokens];
-        }
-    }
-
     private final class RangePart implements WorkerGroup.Part {
         @Override
         public void run(int part) {
@@ -105,7 +95,7 @@ final class VectorValues {
             Arrays.fill(sums, at, at + rangeElements, 0);
             int piece = scratch.take();
             try {
-                Tiles four = scratch.get(piece);
+                FourTiles four = scratch.get(piece);
                 for (int entry = ranges.from(range); entry < Math.min(count, ranges.to(range)); entry += QUAD) {
                     addFour(list, kvHead, entry, Math.min(QUAD, count - entry), four, at);
                 }
@@ -116,9 +106,9 @@ final class VectorValues {
     }
 
     /** Adds up to four entries; the places of absent ones repeat the first tile with weight zero. */
-    private void addFour(TileList list, int kvHead, int entry, int count, Tiles four, int at) {
+    private void addFour(TileList list, int kvHead, int entry, int count, FourTiles four, int at) {
         for (int i = 0; i < QUAD; i++) {
-            four.offsets[i] = geometry.tileOffset(list.tile(kvHead, i < count ? entry + i : entry));
+            four.tile(i, geometry.tileOffset(list.tile(kvHead, i < count ? entry + i : entry)));
         }
         for (int first = 0; first < groupSize; first += HEADS) {
             int heads = Math.min(HEADS, groupSize - first);
@@ -132,14 +122,14 @@ final class VectorValues {
                     copyWeights(from, four.weights, (head * QUAD + i) * blockTokens);
                 }
             }
-            quadSums.add(four.offsets, four.weights, sums, at + first * stride);
+            tileSums.add(four, sums, at + first * stride);
         }
     }
 
     private void copyWeights(long from, float[] to, int at) {
         if (blockTokens % LANES == 0) {
             for (int slot = 0; slot < blockTokens; slot += LANES) {
-                Lanes.floats(weights, 4 * (from + slot), LANES).intoArray(to, at + slot);
+                Lanes.floats(weights, 4 * (from + slot)).intoArray(to, at + slot);
             }
         } else {
             for (int slot = 0; slot < blockTokens; slot++) {
@@ -158,10 +148,11 @@ final class VectorValues {
 
     private void write(int kvHead, int at, MemorySegment out, boolean accumulate) {
         int headSize = geometry.headSize();
+        boolean inPairs = Lanes.inPairs(geometry);
         for (int head = 0; head < groupSize; head++) {
             long row = (long) (kvHead * groupSize + head) * headSize;
             for (int e = 0; e < headSize; e++) {
-                float sum = sums[at + head * stride + Lanes.splitIndex(geometry.elementType(), e)];
+                float sum = sums[at + head * stride + Lanes.splitIndex(inPairs, e)];
                 float before = accumulate ? out.getAtIndex(FLOAT, row + e) : 0;
                 out.setAtIndex(FLOAT, row + e, before + sum);
             }

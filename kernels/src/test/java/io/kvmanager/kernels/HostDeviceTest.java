@@ -40,8 +40,7 @@ class HostDeviceTest extends DeviceContract {
     @ValueSource(strings = {"fast", "plain,", ",", "threads=0", "threads=x", "threads=", "threads=99999"})
     void anUnknownArgumentIsRefused(String argument) {
         HostDeviceProvider provider = new HostDeviceProvider();
-        IllegalArgumentException refusal =
-                assertThrows(IllegalArgumentException.class, () -> provider.open(argument));
+        IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> provider.open(argument));
         assertTrue(refusal.getMessage().contains("accepted"), refusal.getMessage());
     }
 

@@ -46,14 +46,17 @@ public final class WorkerGroup implements AutoCloseable {
         this.endless = endless;
         workers = new Thread[threads - 1];
         for (int i = 0; i < workers.length; i++) {
-            workers[i] = Thread.ofPlatform().daemon().name("kv-worker-" + (i + 1)).unstarted(this::work);
+            workers[i] =
+                    Thread.ofPlatform().daemon().name("kv-worker-" + (i + 1)).unstarted(this::work);
             workers[i].start();
         }
     }
 
     private static final class Shared {
         static final WorkerGroup GROUP = new WorkerGroup(
-                Math.max(1, Integer.getInteger("kv.threads", Runtime.getRuntime().availableProcessors())), true);
+                Math.max(
+                        1, Integer.getInteger("kv.threads", Runtime.getRuntime().availableProcessors())),
+                true);
     }
 
     /** The process-wide group: a thread per processor, or as system property {@code kv.threads} says. */

@@ -116,7 +116,10 @@ public abstract class AttentionKernelsContract {
             checkWeights(of, space, head, weights, tolerance, where);
             double logSumExp = of.reference().logSumExp(q, 0, head, rows.k, tokens);
             assertEquals(
-                    logSumExp, space.logSumExp().getAtIndex(FLOAT, head), tolerance + Math.abs(logSumExp) * 2 * UNIT, where);
+                    logSumExp,
+                    space.logSumExp().getAtIndex(FLOAT, head),
+                    tolerance + Math.abs(logSumExp) * 2 * UNIT,
+                    where);
             double[] expected = of.reference().attend(q, 0, head, rows.k, rows.v, tokens);
             assertRow(expected, out, head, of.headSize(), tolerance, where);
         }
@@ -176,7 +179,8 @@ public abstract class AttentionKernelsContract {
                 }
                 fixture.kernels.values(space.weights(), space.maxTokens(), tiles, out, round > 0);
                 for (int head = 0; head < expected.length; head++) {
-                    assertRow(expected[head], out, head, of.headSize(), 4 * tolerance(of, tokens), of + " head " + head);
+                    assertRow(
+                            expected[head], out, head, of.headSize(), 4 * tolerance(of, tokens), of + " head " + head);
                 }
             }
         }

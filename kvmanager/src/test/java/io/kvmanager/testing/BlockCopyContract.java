@@ -89,9 +89,7 @@ public abstract class BlockCopyContract {
             assertArrayEquals(rows, fixture.readBack(table, TOKENS), of + " source changed");
             fixture.kernels.compact(table, table, fixture.ints(kept), firstSlot, kept.length);
             assertArrayEquals(
-                    Arrays.copyOf(expected, end),
-                    Arrays.copyOf(fixture.readBack(table, TOKENS), end),
-                    of.toString());
+                    Arrays.copyOf(expected, end), Arrays.copyOf(fixture.readBack(table, TOKENS), end), of.toString());
         }
     }
 
@@ -114,7 +112,8 @@ public abstract class BlockCopyContract {
                 for (int s = 0; s < slots; s++) {
                     mean += rows[s * row + e] / (double) slots;
                 }
-                double tolerance = Math.ulp((float) mean) + (fixture.rounded((float) mean) == (float) mean ? 0 : 0x1p-8);
+                double tolerance =
+                        Math.ulp((float) mean) + (fixture.rounded((float) mean) == (float) mean ? 0 : 0x1p-8);
                 assertEquals(mean, back[slot * row + e], tolerance, of + " element " + e);
             }
             Arrays.fill(back, slot * row, (slot + 1) * row, 0);

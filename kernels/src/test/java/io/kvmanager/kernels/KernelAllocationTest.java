@@ -1,0 +1,79 @@
+package io.kvmanager.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.sun.management.ThreadMXBean;
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.ElementType;
+import io.kvmanager.Tier;
+import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.Device;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Decode steps allocate nothing once they are compiled. */
+class KernelAllocationTest {
+    private static final int TOKENS = 200;
+    private static final int STEPS = 1000;
+    private static final int WARM_UP_ROUNDS = 40;
+
+    private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    @ParameterizedTest
+    @CsvSource({
+        "vector, F32, 32", "vector, BF16, 32", "vector, F16, 32",
+        "vector, F32, 128", "vector, BF16, 128", "vector, F16, 128",
+        "vector, F32, 80", "vector, BF16, 80", "vector, F16, 80",
+        "vector, F32, 8", "vector, BF16, 8", "vector, BF16, 64",
+        "plain, F32, 32", "plain, BF16, 32", "plain, F16, 32",
+    })
+    void decodeAllocatesNothing(String kernels, ElementType type, int headSize) {
+        CacheGeometry geometry = new CacheGeometry(1, 6, 2, headSize, 16, type);
+        try (Device device = new HostDeviceProvider().open(kernels + ",threads=1")) {
+            Steps steps = new Steps(device, geometry);
+            long allocated = Long.MAX_VALUE;
+            for (int round = 0; round < WARM_UP_ROUNDS && allocated > 0; round++) {
+                long before = threads.getCurrentThreadAllocatedBytes();
+                steps.run();
+                allocated = threads.getCurrentThreadAllocatedBytes() - before;
+            }
+            assertEquals(0, allocated, "bytes allocated by " + STEPS + " warm steps");
+        }
+    }
+
+    /** Append, scores, values, over and over. */
+    private static final class Steps {
+        final AttentionKernels kernels;
+        final AttentionWorkspace workspace;
+        final MemorySegment table;
+        final MemorySegment row;
+        final MemorySegment q;
+        final MemorySegment out;
+
+        Steps(Device device, CacheGeometry geometry) {
+            int blocks = geometry.blocksFor(TOKENS);
+            kernels = device.kernels(geometry, device.allocate(Tier.DEVICE, (long) blocks * geometry.blockBytes()));
+            workspace = new AttentionWorkspace(device, geometry, TOKENS);
+            table = device.allocate(Tier.DEVICE, 4L * blocks);
+            for (int block = 0; block < blocks; block++) {
+                table.setAtIndex(ValueLayout.JAVA_INT, block, block);
+            }
+            row = device.allocate(Tier.DEVICE, 4L * geometry.keyValueRowElements());
+            q = device.allocate(Tier.DEVICE, 4L * geometry.queryRowElements());
+            out = device.allocate(Tier.DEVICE, 4L * geometry.queryRowElements());
+            workspace.tiles().addBlocks(geometry, table, blocks);
+        }
+
+        void run() {
+            for (int step = 0; step < STEPS; step++) {
+                kernels.append(table, step % TOKENS, row, 1);
+                kernels.scores(q, table, TOKENS, workspace);
+                kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
+            }
+        }
+    }
+}
