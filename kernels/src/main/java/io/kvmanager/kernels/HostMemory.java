@@ -4,11 +4,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandleProxies;
 import java.util.Locale;
-import java.util.Optional;
+import java.util.NoSuchElementException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -58,8 +57,26 @@ final class HostMemory {
         return MemorySegment.ofAddress(aligned).reinterpret(bytes, arena, ignored -> calls.unmap(start, mappedBytes));
     }
 
+    /** {@code mmap}. */
+    @FunctionalInterface
+    public interface Mmap {
+        long call(long address, long bytes, int protection, int flags, int file, long offset);
+    }
+
+    /** {@code madvise}. */
+    @FunctionalInterface
+    public interface Madvise {
+        int call(long address, long bytes, int advice);
+    }
+
+    /** {@code munmap}. */
+    @FunctionalInterface
+    public interface Munmap {
+        int call(long address, long bytes);
+    }
+
     /** The three system calls, or none where they are not found. */
-    private record Mapping(MethodHandle mmap, MethodHandle madvise, MethodHandle munmap) {
+    private record Mapping(Mmap mmap, Madvise madvise, Munmap munmap) {
         static final @Nullable Mapping CALLS = find();
 
         private static @Nullable Mapping find() {
@@ -68,53 +85,37 @@ final class HostMemory {
                 return null;
             }
             try {
-                Linker linker = Linker.nativeLinker();
-                SymbolLookup lookup = linker.defaultLookup();
-                Optional<MemorySegment> mmap = lookup.find("mmap");
-                Optional<MemorySegment> madvise = lookup.find("madvise");
-                Optional<MemorySegment> munmap = lookup.find("munmap");
-                if (mmap.isEmpty() || madvise.isEmpty() || munmap.isEmpty()) {
-                    return null;
-                }
                 ValueLayout.OfInt i = ValueLayout.JAVA_INT;
                 ValueLayout.OfLong l = ValueLayout.JAVA_LONG;
                 return new Mapping(
-                        linker.downcallHandle(mmap.get(), FunctionDescriptor.of(l, l, l, i, i, i, l)),
-                        linker.downcallHandle(madvise.get(), FunctionDescriptor.of(i, l, l, i)),
-                        linker.downcallHandle(munmap.get(), FunctionDescriptor.of(i, l, l)));
-            } catch (UnsupportedOperationException | IllegalCallerException e) {
-                LOG.debug("huge pages are not used: native calls are not allowed", e);
+                        bind(Mmap.class, "mmap", FunctionDescriptor.of(l, l, l, i, i, i, l)),
+                        bind(Madvise.class, "madvise", FunctionDescriptor.of(i, l, l, i)),
+                        bind(Munmap.class, "munmap", FunctionDescriptor.of(i, l, l)));
+            } catch (UnsupportedOperationException | IllegalCallerException | NoSuchElementException e) {
+                LOG.debug("huge pages are not used: the system calls cannot be reached", e);
                 return null;
             }
         }
 
+        private static <T> T bind(Class<T> type, String name, FunctionDescriptor descriptor) {
+            Linker linker = Linker.nativeLinker();
+            MemorySegment address = linker.defaultLookup().find(name).orElseThrow();
+            return MethodHandleProxies.asInterfaceInstance(type, linker.downcallHandle(address, descriptor));
+        }
+
         long map(long bytes) {
-            try {
-                return (long) mmap.invokeExact(0L, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
-            } catch (Throwable e) {
-                throw new IllegalStateException("mmap", e);
-            }
+            return mmap.call(0, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
         }
 
         void adviseHugePages(long address, long bytes) {
-            try {
-                int refused = (int) madvise.invokeExact(address, bytes, MADV_HUGEPAGE);
-                if (refused != 0) {
-                    LOG.debug("the system refused huge pages for {} bytes", bytes);
-                }
-            } catch (Throwable e) {
-                throw new IllegalStateException("madvise", e);
+            if (madvise.call(address, bytes, MADV_HUGEPAGE) != 0) {
+                LOG.debug("the system refused huge pages for {} bytes", bytes);
             }
         }
 
         void unmap(long address, long bytes) {
-            try {
-                int failed = (int) munmap.invokeExact(address, bytes);
-                if (failed != 0) {
-                    LOG.warn("munmap of {} bytes failed", bytes);
-                }
-            } catch (Throwable e) {
-                throw new IllegalStateException("munmap", e);
+            if (munmap.call(address, bytes) != 0) {
+                LOG.warn("munmap of {} bytes failed", bytes);
             }
         }
     }

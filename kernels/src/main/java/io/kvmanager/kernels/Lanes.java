@@ -16,12 +16,13 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Vectors of this machine's preferred width, at most 16 lanes, and how stored elements become F32 lanes.
  *
- * <p>Whole and masked access are methods of their own: where two ways to make a vector meet in one variable, the compiler
- * keeps it as an object and allocates.
+ * <p>Whole and masked access are methods of their own: where two ways to make a vector meet in one variable, the
+ * compiler keeps it as an object and allocates.
  *
  * <p>A BF16 row is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high half.
- * Both halves become F32 in place, so one load gives a vector of the even and one of the odd elements, and whatever they
- * meet (query, accumulator) is held in the same split order. F16, and BF16 of an odd head size, is decoded to F32 first.
+ * Both halves become F32 in place, so one load gives a vector of the even and one of the odd elements, and whatever
+ * they meet (query, accumulator) is held in the same split order. F16, and BF16 of an odd head size, is decoded to F32
+ * first.
  */
 final class Lanes {
     static final VectorSpecies<Float> FLOATS =

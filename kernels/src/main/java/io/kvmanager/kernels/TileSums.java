@@ -15,9 +15,8 @@ import io.kvmanager.CacheGeometry;
  * ..
  * </pre>
  *
- * The four tiles' rows are visited in turn, so that four streams of memory run at once. A row of 512 bytes is read whole
- * before the next: reading parts of rows for more query heads at once needs fewer instructions, but jumps over bytes,
- * which the processor's prefetch does not follow, and is half as fast from memory.
+ * The four tiles' rows are visited in turn, so that four streams of memory run at once, and a row of 512 bytes is read
+ * whole before the next: in this loop over tiles, half rows for four query heads were less than half as fast.
  */
 interface TileSums {
     /** Query heads that are computed together. */

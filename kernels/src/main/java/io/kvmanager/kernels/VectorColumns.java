@@ -131,7 +131,7 @@ final class VectorColumns {
             FloatVector factor = FloatVector.broadcast(FLOATS, factors[query + i]);
             for (int slot = 0; slot < SLOTS; slot += LANES) {
                 FloatVector score = FloatVector.fromArray(FLOATS, own.scores, i * SLOTS + slot);
-                VectorSoftmax.exp(score.sub(logSumExp))
+                VectorSoftmax.cappedExp(score.sub(logSumExp))
                         .fma(factor, FloatVector.fromArray(FLOATS, own.columns, slot))
                         .intoArray(own.columns, slot);
             }

@@ -14,11 +14,11 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Causal attention of a prompt's rows, tile by tile with a running softmax, never a row of all scores (after Milakov and
- * Gimelshein, "Online normalizer calculation for softmax", and Dao et al., "FlashAttention").
+ * Causal attention of a prompt's rows, tile by tile with a running softmax, never a row of all scores (after Milakov
+ * and Gimelshein, "Online normalizer calculation for softmax", and Dao et al., "FlashAttention").
  *
- * <p>Work is cut into parts: one KV head and a range of rows, whose queries are {@code (row, head of the group)} pairs in
- * ascending row order, padded to a multiple of four.
+ * <p>Work is cut into parts: one KV head and a range of rows, whose queries are {@code (row, head of the group)} pairs
+ * in ascending row order, padded to a multiple of four.
  *
  * <ol>
  *   <li>queries are scaled and stored four side by side

@@ -11,12 +11,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * Decode scores and softmax weights.
  *
- * <p>What limits this is how many memory accesses are in flight: scattered tiles are walked four at a time, four rows of
- * each in turn, so that four streams run at once.
+ * <p>What limits this is how many memory accesses are in flight: scattered tiles are walked four at a time, one vector
+ * of each in turn, so that four streams run at once. (Four whole rows of each in turn reach half of that.)
  *
  * <pre>
- * block b    rows 0..3 | rows 4..7 | ..        visited: b 0..3, b+1 0..3, b+2 0..3, b+3 0..3, b 4..7, ..
- * block b+1  rows 0..3 | rows 4..7 | ..
+ * block b    slot 0: v0 v1 ..  slot 1: ..      visited: b v0, b+1 v0, b+2 v0, b+3 v0, b v1, b+1 v1, ..
+ * block b+1  slot 0: v0 v1 ..  slot 1: ..      after four slots 16 scores per query are folded and written
  * </pre>
  *
  * <ol>

@@ -38,9 +38,11 @@ final class VectorSoftmax {
 
     private VectorSoftmax() {}
 
-    /** The exponential, relative error about 1e-7; 0 below the smallest normal number, finite above the largest. */
+    /** The exponential, relative error about 1e-7; 0 below the smallest normal number. Not for x above 88. */
     static FloatVector exp(FloatVector x) {
-        FloatVector clamped = x.max(SMALLEST).min(LARGEST);
+        // Compare and blend: a Java maximum also orders zeros and NaN, which takes several instructions.
+        VectorMask<Float> tiny = x.compare(VectorOperators.LT, SMALLEST);
+        FloatVector clamped = x.blend(SMALLEST, tiny);
         FloatVector shifted =
                 clamped.fma(FloatVector.broadcast(FLOATS, LOG2_E), FloatVector.broadcast(FLOATS, ROUNDER));
         FloatVector n = shifted.sub(ROUNDER);
@@ -57,8 +59,12 @@ final class VectorSoftmax {
                 .lanewise(VectorOperators.LSHL, EXPONENT_SHIFT)
                 .add(ONE_BITS)
                 .reinterpretAsFloats();
-        VectorMask<Float> tiny = x.compare(VectorOperators.LT, SMALLEST);
         return p.mul(power).blend(0f, tiny);
+    }
+
+    /** As {@link #exp}, and finite for any x. */
+    static FloatVector cappedExp(FloatVector x) {
+        return exp(x.min(LARGEST));
     }
 
     /** Turns the scores of one query head into weights, block masses and the log-sum-exp. */
