@@ -44,6 +44,10 @@ public final class ByteSize {
             return bytes + " B";
         }
         String digits = value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f";
-        return String.format(Locale.ROOT, digits + " %siB", value, UNITS.toUpperCase(Locale.ROOT).charAt(unit));
+        return String.format(
+                Locale.ROOT,
+                digits + " %siB",
+                value,
+                UNITS.toUpperCase(Locale.ROOT).charAt(unit));
     }
 }

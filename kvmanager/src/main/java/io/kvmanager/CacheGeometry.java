@@ -28,8 +28,7 @@ public record CacheGeometry(
         requirePositive("headSize", headSize);
         requirePositive("blockTokens", blockTokens);
         if (queryHeads % kvHeads != 0) {
-            throw new IllegalArgumentException(
-                    "queryHeads " + queryHeads + " is not a multiple of kvHeads " + kvHeads);
+            throw new IllegalArgumentException("queryHeads " + queryHeads + " is not a multiple of kvHeads " + kvHeads);
         }
         if (Integer.bitCount(blockTokens) != 1 || blockTokens > 1024) {
             throw new IllegalArgumentException(

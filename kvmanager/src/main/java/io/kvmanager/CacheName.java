@@ -33,8 +33,7 @@ public enum CacheName {
             }
             accepted.add(name.text);
         }
-        throw new IllegalArgumentException(
-                "cache '" + text + "' is unknown; accepted: " + String.join(", ", accepted));
+        throw new IllegalArgumentException("cache '" + text + "' is unknown; accepted: " + String.join(", ", accepted));
     }
 
     /** Whether V's home is host memory under this name. */

@@ -17,7 +17,6 @@ public enum Compensation {
                 return kind;
             }
         }
-        throw new IllegalArgumentException(
-                "compensation '" + text + "' is unknown; accepted: none, renormalise, mean");
+        throw new IllegalArgumentException("compensation '" + text + "' is unknown; accepted: none, renormalise, mean");
     }
 }

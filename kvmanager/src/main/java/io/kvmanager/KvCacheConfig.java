@@ -51,22 +51,21 @@ public record KvCacheConfig(
         requireAtLeast("deviceBytes", deviceBytes, 0);
         requireAtLeast("hostBytes", hostBytes, 0);
         if (promptTokens > maxSequenceTokens) {
-            throw new IllegalArgumentException("promptTokens " + promptTokens + " exceeds maxSequenceTokens "
-                    + maxSequenceTokens);
+            throw new IllegalArgumentException(
+                    "promptTokens " + promptTokens + " exceeds maxSequenceTokens " + maxSequenceTokens);
         }
         checkLayers(geometry, retention);
         checkTileCache(geometry, placement);
     }
 
     private static void checkLayers(CacheGeometry geometry, RetentionPolicy retention) {
-        int listed =
-                switch (retention) {
-                    case RetentionPolicy.PerLayer perLayer -> perLayer.shares().size();
-                    case RetentionPolicy.Pyramid pyramid
-                    when pyramid.schedule() instanceof LayerSchedule.Explicit explicit ->
-                        explicit.ratios().size();
-                    default -> geometry.layers();
-                };
+        int listed = switch (retention) {
+            case RetentionPolicy.PerLayer perLayer -> perLayer.shares().size();
+            case RetentionPolicy.Pyramid pyramid
+            when pyramid.schedule() instanceof LayerSchedule.Explicit explicit ->
+                explicit.ratios().size();
+            default -> geometry.layers();
+        };
         if (listed != geometry.layers()) {
             throw new IllegalArgumentException(
                     "retention lists " + listed + " layers, the model has " + geometry.layers());
@@ -86,7 +85,8 @@ public record KvCacheConfig(
 
     private static void requireAtLeast(String name, long value, long least) {
         if (value < least) {
-            throw new IllegalArgumentException(name + " " + value + " is not accepted; accepted: " + least + " or more");
+            throw new IllegalArgumentException(
+                    name + " " + value + " is not accepted; accepted: " + least + " or more");
         }
     }
 
@@ -212,8 +212,7 @@ public record KvCacheConfig(
                 case "blockTokens" -> geometry = with(geometry.elementType(), (int) whole(key, value));
                 case "deviceBytes" -> deviceBytes = ByteSize.parse(key, value);
                 case "hostBytes" -> hostBytes = ByteSize.parse(key, value);
-                default ->
-                    throw new IllegalArgumentException("setting '" + key + "' is unknown; accepted: " + KEYS);
+                default -> throw new IllegalArgumentException("setting '" + key + "' is unknown; accepted: " + KEYS);
             }
             return this;
         }
@@ -232,7 +231,12 @@ public record KvCacheConfig(
 
         private CacheGeometry with(ElementType type, int blockTokens) {
             return new CacheGeometry(
-                    geometry.layers(), geometry.queryHeads(), geometry.kvHeads(), geometry.headSize(), blockTokens, type);
+                    geometry.layers(),
+                    geometry.queryHeads(),
+                    geometry.kvHeads(),
+                    geometry.headSize(),
+                    blockTokens,
+                    type);
         }
 
         private static long whole(String key, String value) {
@@ -299,8 +303,7 @@ public record KvCacheConfig(
                 return new PlacementPolicy.Resident();
             }
             int halfOfLayers = Math.max(2, geometry.layers() / 2);
-            int tiles =
-                    tileCacheTiles >= 0 ? tileCacheTiles : halfOfLayers * geometry.kvHeads() * selection.maxTiles();
+            int tiles = tileCacheTiles >= 0 ? tileCacheTiles : halfOfLayers * geometry.kvHeads() * selection.maxTiles();
             return new PlacementPolicy.Offloaded(
                     selection, compensation, sinkBlocks, recentTokens, residentValueLayers, tiles);
         }

@@ -86,7 +86,12 @@ public record Ledger(List<Entry> entries, long deviceCapacityBytes, long hostCap
     public String toString() {
         StringBuilder text = new StringBuilder("ledger");
         for (Entry entry : entries) {
-            text.append(' ').append(entry.tier()).append('.').append(entry.account()).append('=').append(entry.bytes());
+            text.append(' ')
+                    .append(entry.tier())
+                    .append('.')
+                    .append(entry.account())
+                    .append('=')
+                    .append(entry.bytes());
         }
         return text.toString();
     }

@@ -45,8 +45,7 @@ public sealed interface PlacementPolicy {
         }
 
         public Offloaded withSelection(ValueSelection other) {
-            return new Offloaded(
-                    other, compensation, sinkBlocks, recentTokens, residentValueLayers, tileCacheTiles);
+            return new Offloaded(other, compensation, sinkBlocks, recentTokens, residentValueLayers, tileCacheTiles);
         }
 
         public Offloaded withCompensation(Compensation other) {

@@ -41,7 +41,9 @@ final class PolicyText {
             if (equals < 0) {
                 policy.positional.add(part.strip());
             } else {
-                policy.named.put(part.substring(0, equals).strip(), part.substring(equals + 1).strip());
+                policy.named.put(
+                        part.substring(0, equals).strip(),
+                        part.substring(equals + 1).strip());
             }
         }
         return policy;

@@ -135,9 +135,9 @@ public sealed interface RetentionPolicy {
     }
 
     /** What {@link #parse} accepts. */
-    String ACCEPTED = "all, profile, local(sinks=n,recent=n), paper-7b, paper-13b, paper-70b, half, "
-            + "pyramid(curve=cosine|geometric|linear|constant,d=x,recent=x,first=n,…), pyramid(curve=explicit,ratios=1/1/.5), "
-            + "layers(1/1/.5,recent=n,…)";
+    String ACCEPTED = "all, profile, local(sinks=n,recent=n), paper-7b, paper-13b, paper-70b, half,"
+            + " pyramid(curve=cosine|geometric|linear|constant,d=x,recent=x,first=n,…),"
+            + " pyramid(curve=explicit,ratios=1/1/.5), layers(1/1/.5,recent=n,…)";
 
     /**
      * Reads what {@link #ACCEPTED} lists, except {@code profile}, which is measured per model and therefore given to
@@ -148,29 +148,26 @@ public sealed interface RetentionPolicy {
      */
     static RetentionPolicy parse(String text) {
         PolicyText policy = PolicyText.parse("retention", text);
-        RetentionPolicy retention =
-                switch (policy.name()) {
-                    case "all" -> new All();
-                    case "local" -> new Local(policy.takeInt("sinks", 4), policy.takeInt("recent", 256));
-                    case "paper-7b" -> Pyramid.of("paper-7b", new LayerSchedule.Cosine(.9), .2, 1);
-                    case "paper-13b" -> Pyramid.of("paper-13b", new LayerSchedule.Cosine(.8), .2, 2);
-                    case "paper-70b" -> Pyramid.of("paper-70b", new LayerSchedule.Cosine(.9), .2, 3);
-                    case "half" -> Pyramid.of("half", new LayerSchedule.Cosine(.6), .05, 1);
-                    case "pyramid" -> parsePyramid(policy);
-                    case "layers" -> {
-                        List<Double> shares = policy.takeShares("shares");
-                        yield new PerLayer(
-                                "layers",
-                                shares,
-                                policy.takeInt("recent", 32),
-                                policy.takeInt("sinks", 4),
-                                policy.takeInt("queries", 16),
-                                policy.takeInt("pool", 7));
-                    }
-                    default ->
-                        throw new IllegalArgumentException(
-                                "retention '" + text + "' is unknown; accepted: " + ACCEPTED);
-                };
+        RetentionPolicy retention = switch (policy.name()) {
+            case "all" -> new All();
+            case "local" -> new Local(policy.takeInt("sinks", 4), policy.takeInt("recent", 256));
+            case "paper-7b" -> Pyramid.of("paper-7b", new LayerSchedule.Cosine(.9), .2, 1);
+            case "paper-13b" -> Pyramid.of("paper-13b", new LayerSchedule.Cosine(.8), .2, 2);
+            case "paper-70b" -> Pyramid.of("paper-70b", new LayerSchedule.Cosine(.9), .2, 3);
+            case "half" -> Pyramid.of("half", new LayerSchedule.Cosine(.6), .05, 1);
+            case "pyramid" -> parsePyramid(policy);
+            case "layers" -> {
+                List<Double> shares = policy.takeShares("shares");
+                yield new PerLayer(
+                        "layers",
+                        shares,
+                        policy.takeInt("recent", 32),
+                        policy.takeInt("sinks", 4),
+                        policy.takeInt("queries", 16),
+                        policy.takeInt("pool", 7));
+            }
+            default -> throw new IllegalArgumentException("retention '" + text + "' is unknown; accepted: " + ACCEPTED);
+        };
         policy.done(ACCEPTED);
         return retention;
     }
@@ -178,17 +175,16 @@ public sealed interface RetentionPolicy {
     private static Pyramid parsePyramid(PolicyText policy) {
         String curve = policy.takeText("curve", "cosine");
         double d = policy.take("d", .9);
-        LayerSchedule schedule =
-                switch (curve) {
-                    case "cosine" -> new LayerSchedule.Cosine(d);
-                    case "geometric" -> new LayerSchedule.Geometric(d);
-                    case "linear" -> new LayerSchedule.Linear(d);
-                    case "constant" -> new LayerSchedule.Constant(d);
-                    case "explicit" -> new LayerSchedule.Explicit(policy.takeShares("ratios"));
-                    default ->
-                        throw new IllegalArgumentException("retention curve '" + curve
-                                + "' is unknown; accepted: cosine, geometric, linear, constant, explicit");
-                };
+        LayerSchedule schedule = switch (curve) {
+            case "cosine" -> new LayerSchedule.Cosine(d);
+            case "geometric" -> new LayerSchedule.Geometric(d);
+            case "linear" -> new LayerSchedule.Linear(d);
+            case "constant" -> new LayerSchedule.Constant(d);
+            case "explicit" -> new LayerSchedule.Explicit(policy.takeShares("ratios"));
+            default ->
+                throw new IllegalArgumentException("retention curve '" + curve
+                        + "' is unknown; accepted: cosine, geometric, linear, constant, explicit");
+        };
         return new Pyramid(
                 "pyramid",
                 schedule,
@@ -203,7 +199,8 @@ public sealed interface RetentionPolicy {
 
     private static void requireAtLeast(String name, int value, int least) {
         if (value < least) {
-            throw new IllegalArgumentException(name + " " + value + " is not accepted; accepted: " + least + " or more");
+            throw new IllegalArgumentException(
+                    name + " " + value + " is not accepted; accepted: " + least + " or more");
         }
     }
 }

@@ -37,10 +37,12 @@ public sealed interface ValueSelection {
     record Nucleus(double mass, int maxTiles) implements ValueSelection {
         public Nucleus {
             if (!(mass > 0 && mass <= 1)) {
-                throw new IllegalArgumentException("nucleus mass " + mass + " is not accepted; accepted: above 0, at most 1");
+                throw new IllegalArgumentException(
+                        "nucleus mass " + mass + " is not accepted; accepted: above 0, at most 1");
             }
             if (maxTiles < 1) {
-                throw new IllegalArgumentException("nucleus limit " + maxTiles + " is not accepted; accepted: 1 or more tiles");
+                throw new IllegalArgumentException(
+                        "nucleus limit " + maxTiles + " is not accepted; accepted: 1 or more tiles");
             }
         }
 
@@ -54,14 +56,11 @@ public sealed interface ValueSelection {
     static ValueSelection parse(String text) {
         PolicyText policy = PolicyText.parse("selection", text);
         String accepted = "topN(n), nucleus(mass), nucleus(mass,limit)";
-        ValueSelection selection =
-                switch (policy.name()) {
-                    case "topn" -> new TopN(policy.positionalInt(0, 8));
-                    case "nucleus" -> new Nucleus(policy.positional(0, 0.99), policy.positionalInt(1, 64));
-                    default ->
-                        throw new IllegalArgumentException(
-                                "selection '" + text + "' is unknown; accepted: " + accepted);
-                };
+        ValueSelection selection = switch (policy.name()) {
+            case "topn" -> new TopN(policy.positionalInt(0, 8));
+            case "nucleus" -> new Nucleus(policy.positional(0, 0.99), policy.positionalInt(1, 64));
+            default -> throw new IllegalArgumentException("selection '" + text + "' is unknown; accepted: " + accepted);
+        };
         policy.done(accepted);
         return selection;
     }

@@ -81,8 +81,7 @@ public interface AttentionKernels {
      * @param blocks logical blocks whose rest is filled
      * @param out {@code [queryHeads][headSize]}, changed
      */
-    default void renormalise(
-            CacheGeometry geometry, AttentionWorkspace workspace, int blocks, MemorySegment out) {
+    default void renormalise(CacheGeometry geometry, AttentionWorkspace workspace, int blocks, MemorySegment out) {
         long headSize = geometry.headSize();
         for (int head = 0; head < geometry.queryHeads(); head++) {
             double missed = 0;

@@ -64,8 +64,7 @@ public final class EngineDouble implements AutoCloseable {
     }
 
     private static void put(MemorySegment target, int row, float[] elements) {
-        MemorySegment.copy(
-                elements, 0, target, ValueLayout.JAVA_FLOAT, 4L * row * elements.length, elements.length);
+        MemorySegment.copy(elements, 0, target, ValueLayout.JAVA_FLOAT, 4L * row * elements.length, elements.length);
     }
 
     private float[] output(int row) {
@@ -90,8 +89,8 @@ public final class EngineDouble implements AutoCloseable {
             RowSelection survivors = sequence.attendPrompt(layer, alive.length, q, k, v, out);
             if (before == 0) {
                 for (int row = 0; row < alive.length; row += Math.max(1, alive.length / 7)) {
-                    double[] expected = reference.attend(
-                            layer, query(layer, alive[row]), Arrays.copyOf(alive, row + 1));
+                    double[] expected =
+                            reference.attend(layer, query(layer, alive[row]), Arrays.copyOf(alive, row + 1));
                     assertClose(expected, output(row), "prompt layer " + layer + " row " + row);
                 }
             }

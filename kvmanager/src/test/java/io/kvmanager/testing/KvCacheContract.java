@@ -81,14 +81,16 @@ public abstract class KvCacheContract {
             cases.add(new Case(retention, CacheName.PYRAMID, usual, retention));
             cases.add(new Case(retention + " offloaded", CacheName.PYRAMID_KCACHE, usual, retention));
         }
-        cases.add(new Case("one head", CacheName.PYRAMID_KCACHE, new CacheGeometry(2, 1, 1, 8, 4, ElementType.F32), "half"));
+        cases.add(new Case(
+                "one head", CacheName.PYRAMID_KCACHE, new CacheGeometry(2, 1, 1, 8, 4, ElementType.F32), "half"));
         cases.add(new Case("wide groups", CacheName.KCACHE, new CacheGeometry(2, 16, 2, 64, 8, ElementType.F16), ""));
         cases.add(new Case("large heads", CacheName.KCACHE, new CacheGeometry(2, 4, 4, 128, 32, ElementType.BF16), ""));
         return cases.stream();
     }
 
     private KvCacheConfig config(Case testCase, Compensation compensation) {
-        KvCacheConfig.Builder builder = builder(testCase.cache(), testCase.geometry()).compensation(compensation);
+        KvCacheConfig.Builder builder =
+                builder(testCase.cache(), testCase.geometry()).compensation(compensation);
         if (!testCase.retention().isEmpty()) {
             builder.set("retention", testCase.retention());
         }

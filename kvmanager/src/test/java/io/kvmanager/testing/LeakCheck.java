@@ -30,7 +30,10 @@ public final class LeakCheck implements AfterEachCallback {
     /** Audits every open cache now. */
     public void audit() {
         for (Watched watched : caches) {
-            assertEquals(List.of(), watched.cache().audit(), () -> "audit of " + watched.cache().config());
+            assertEquals(
+                    List.of(),
+                    watched.cache().audit(),
+                    () -> "audit of " + watched.cache().config());
         }
     }
 

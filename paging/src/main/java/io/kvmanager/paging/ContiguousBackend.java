@@ -270,8 +270,7 @@ final class ContiguousBackend implements KvCacheBackend {
         public void truncate(int newLength) {
             step.requireIdle();
             if (newLength < 0 || newLength > length) {
-                throw new IllegalArgumentException(
-                        "truncate to " + newLength + " tokens; accepted: 0 to " + length);
+                throw new IllegalArgumentException("truncate to " + newLength + " tokens; accepted: 0 to " + length);
             }
             length = newLength;
         }

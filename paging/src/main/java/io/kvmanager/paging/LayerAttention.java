@@ -51,13 +51,7 @@ final class LayerAttention {
     }
 
     /** One token behind what the layer holds. */
-    void token(
-            LayerBlocks layer,
-            MemorySegment q,
-            MemorySegment k,
-            MemorySegment v,
-            int position,
-            MemorySegment out) {
+    void token(LayerBlocks layer, MemorySegment q, MemorySegment k, MemorySegment v, int position, MemorySegment out) {
         layer.append(k, v, position);
         kernels.scores(q, layer.keys, layer.kept(), workspace);
         int blocks = layer.shape.blocks();
@@ -108,8 +102,7 @@ final class LayerAttention {
      * @param tokens tokens of the whole prompt
      * @param positions position of each row
      */
-    RowSelection prompt(
-            LayerBlocks layer, MemorySegment q, int rows, int tokens, int[] positions, MemorySegment out) {
+    RowSelection prompt(LayerBlocks layer, MemorySegment q, int rows, int tokens, int[] positions, MemorySegment out) {
         // The scores' memory is free during a prompt: [rows][queryHeads] fits [queryHeads][maxTokens].
         MemorySegment statistics = workspace.weights();
         kernels.attendPrompt(q, rows, 0, layer.keys, layer.values, out, statistics);
@@ -129,8 +122,7 @@ final class LayerAttention {
     }
 
     /** Chooses {@code keep} of {@code rows} rows: the newest {@code recent}, and the best of the rest. */
-    private void choose(
-            LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int keep, int recent) {
+    private void choose(LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int keep, int recent) {
         int context = rows - recent;
         int sinks = schedule.sinkTokens();
         int poolingWidth = 1;
@@ -178,8 +170,7 @@ final class LayerAttention {
                 selection.scores());
     }
 
-    private void rememberLast(
-            LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int[] positions) {
+    private void rememberLast(LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int[] positions) {
         QueryWindow window = layer.queries;
         if (window == null) {
             return;
@@ -198,8 +189,7 @@ final class LayerAttention {
         int frontier = layer.shape.frontier();
         QueryWindow window = layer.queries;
         if (window != null) {
-            double distanceWeight =
-                    retention instanceof RetentionPolicy.Pyramid pyramid ? pyramid.distanceWeight() : 1;
+            double distanceWeight = retention instanceof RetentionPolicy.Pyramid pyramid ? pyramid.distanceWeight() : 1;
             window.weights(distanceWeight, selection.rowWeights());
             window.read(selection.queries());
             kernels.columnScores(
@@ -214,15 +204,7 @@ final class LayerAttention {
         }
         selection
                 .pivotalContext()
-                .choose(
-                        selection.scores(),
-                        GENERATION_WINDOW,
-                        keepers,
-                        0,
-                        1,
-                        frontier,
-                        selection.kept(),
-                        0);
+                .choose(selection.scores(), GENERATION_WINDOW, keepers, 0, 1, frontier, selection.kept(), 0);
         layer.pruneWindow(selection.kept(), keepers);
     }
 }

@@ -22,9 +22,7 @@ public final class PagedBackendProvider implements KvCacheBackendProvider {
 
     @Override
     public MemoryPlan plan(KvCacheConfig config) {
-        return config.cache() == CacheName.FULL
-                ? ContiguousBackend.plan(config)
-                : new PagedPlan(config).memoryPlan();
+        return config.cache() == CacheName.FULL ? ContiguousBackend.plan(config) : new PagedPlan(config).memoryPlan();
     }
 
     @Override
@@ -39,8 +37,7 @@ public final class PagedBackendProvider implements KvCacheBackendProvider {
     }
 
     /** Opens the device, and closes it again if the backend cannot be made. */
-    private static KvCacheBackend opened(
-            KvCacheConfig config, Function<Device, KvCacheBackend> make) {
+    private static KvCacheBackend opened(KvCacheConfig config, Function<Device, KvCacheBackend> make) {
         Device device = ProviderSelection.device(config.device());
         try {
             return make.apply(device);

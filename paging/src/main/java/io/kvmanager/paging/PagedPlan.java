@@ -70,7 +70,8 @@ final class PagedPlan {
     /** Throws if the budgets do not hold one sequence of the planned lengths. */
     void requireOneSequence() {
         if (blocks - tileCacheBlocks < sequenceBlocks) {
-            long needed = (long) (sequenceBlocks + tileCacheBlocks) * geometry.blockBytes() + tableBytes + workspaceBytes;
+            long needed =
+                    (long) (sequenceBlocks + tileCacheBlocks) * geometry.blockBytes() + tableBytes + workspaceBytes;
             throw new OutOfMemory(Tier.DEVICE, needed, config.deviceBytes(), "deviceBytes", empty());
         }
         if (homes < sequenceHomes) {
@@ -101,8 +102,8 @@ final class PagedPlan {
         if (sequenceHomes > 0) {
             sequences = Math.min(sequences, homes / sequenceHomes);
         }
-        int[] lengths = new PyramidSchedule(config.retention(), geometry.layers())
-                .lengthsAfterPrompt(config.promptTokens());
+        int[] lengths =
+                new PyramidSchedule(config.retention(), geometry.layers()).lengthsAfterPrompt(config.promptTokens());
         return new MemoryPlan(
                 blocks,
                 (long) blocks * geometry.blockBytes(),

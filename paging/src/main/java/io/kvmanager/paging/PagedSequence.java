@@ -31,16 +31,18 @@ final class PagedSequence implements KvSequence {
     PagedSequence(PagedBackend backend, int tableSlot) {
         this.backend = backend;
         this.tableSlot = tableSlot;
-        this.reservation =
-                new Reservation(backend.pool(), backend.tier(), backend.geometry(), backend::ledger);
+        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.geometry(), backend::ledger);
         this.attention = new LayerAttention(backend, tally);
         this.layers = new LayerBlocks[backend.geometry().layers()];
         MemorySegment memory = backend.tableMemory(tableSlot);
         for (int layer = 0; layer < layers.length; layer++) {
             LayerShape shape = new LayerShape(
-                    layer, backend.schedule(), backend.geometry(), backend.config().placement());
-            layers[layer] = new LayerBlocks(
-                    shape, backend, backend.tableLayout().tables(memory, layer), reservation);
+                    layer,
+                    backend.schedule(),
+                    backend.geometry(),
+                    backend.config().placement());
+            layers[layer] =
+                    new LayerBlocks(shape, backend, backend.tableLayout().tables(memory, layer), reservation);
         }
     }
 
@@ -211,8 +213,7 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireIdle();
             if (newLength < 0 || newLength > length) {
-                throw new IllegalArgumentException(
-                        "truncate to " + newLength + " tokens; accepted: 0 to " + length);
+                throw new IllegalArgumentException("truncate to " + newLength + " tokens; accepted: 0 to " + length);
             }
             int onboard = 0;
             for (LayerBlocks layer : layers) {

@@ -26,8 +26,7 @@ final class TableLayout {
         geometry = config.geometry();
         schedule = new PyramidSchedule(config.retention(), geometry.layers());
         maxBlocks = geometry.blocksFor(config.maxSequenceTokens());
-        summaryEntries =
-                config.placement() instanceof PlacementPolicy.Offloaded ? geometry.blocksFor(maxBlocks) : 0;
+        summaryEntries = config.placement() instanceof PlacementPolicy.Offloaded ? geometry.blocksFor(maxBlocks) : 0;
     }
 
     /** Device bytes of one sequence's tables. */
@@ -89,11 +88,11 @@ final class TableLayout {
             MemorySegment queryTable,
             MemorySegment logSumExp) {
 
-        @Nullable QueryWindow queryWindow(PagedBackend backend, int layer) {
+        @Nullable
+        QueryWindow queryWindow(PagedBackend backend, int layer) {
             return observationQueries == 0
                     ? null
-                    : new QueryWindow(
-                            backend.geometry(), backend.kernels(), observationQueries, queryTable, logSumExp);
+                    : new QueryWindow(backend.geometry(), backend.kernels(), observationQueries, queryTable, logSumExp);
         }
     }
 }

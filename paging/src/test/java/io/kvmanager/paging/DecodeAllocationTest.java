@@ -48,7 +48,8 @@ class DecodeAllocationTest {
             int alive = PROMPT;
             sequence.beginPrompt(alive);
             for (int layer = 0; layer < GEOMETRY.layers(); layer++) {
-                alive = sequence.attendPrompt(layer, alive, rows, rows, rows, out).count();
+                alive = sequence.attendPrompt(layer, alive, rows, rows, rows, out)
+                        .count();
             }
             sequence.commit();
             ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();

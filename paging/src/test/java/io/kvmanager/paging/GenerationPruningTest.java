@@ -57,8 +57,8 @@ class GenerationPruningTest {
             engine.prompt(sequence, 90);
             int[] frontier = new int[GEOMETRY.layers()];
             for (int layer = 0; layer < frontier.length; layer++) {
-                frontier[layer] = Math.max(
-                        schedule.sinkTokens(), sequence.retained(layer) - schedule.recentAfterPrompt(90));
+                frontier[layer] =
+                        Math.max(schedule.sinkTokens(), sequence.retained(layer) - schedule.recentAfterPrompt(90));
             }
             List<Map<Integer, int[]>> seenBy = seenInPrompt(config, sequence);
             for (int step = 0; step < 150; step++) {

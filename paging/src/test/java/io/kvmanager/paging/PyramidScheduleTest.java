@@ -96,8 +96,8 @@ class PyramidScheduleTest {
 
     @Test
     void curvesStartAtOneAndEndAtD() {
-        for (LayerSchedule curve :
-                List.of(new LayerSchedule.Geometric(.25), new LayerSchedule.Linear(.25), new LayerSchedule.Cosine(.25))) {
+        for (LayerSchedule curve : List.of(
+                new LayerSchedule.Geometric(.25), new LayerSchedule.Linear(.25), new LayerSchedule.Cosine(.25))) {
             assertEquals(1, curve.ratio(0, 16), 1e-12);
             assertTrue(curve.ratio(15, 16) < .3);
         }
@@ -105,8 +105,7 @@ class PyramidScheduleTest {
         List<Double> ones = Collections.nCopies(4, 1.0);
         assertArrayEquals(
                 new int[] {300, 300, 300, 300},
-                new PyramidSchedule(
-                                RetentionPolicy.Pyramid.of("p", new LayerSchedule.Explicit(ones), .2, 1), 4)
+                new PyramidSchedule(RetentionPolicy.Pyramid.of("p", new LayerSchedule.Explicit(ones), .2, 1), 4)
                         .lengthsAfterPrompt(300));
     }
 }
