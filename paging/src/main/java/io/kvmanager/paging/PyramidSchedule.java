@@ -19,8 +19,8 @@ import io.kvmanager.RetentionPolicy;
  *
  * Prompt, cache-only: layer l computes all n rows and keeps {@code max(int(share * n), sinks + recent)} of them.
  *
- * <p>Generation: when 16 tokens have left the recent window, layer l keeps {@code max(int(16 * 0.9 * g(l)), 1)} of them,
- * g a cosine from 1 in the first layer to 0.1 in the last; cache-only {@code max(int(16 * share), 1)}.
+ * <p>Generation: when 16 tokens have left the recent window, layer l keeps {@code max(int(16 * 0.9 * g(l)), 1)} of
+ * them, g a cosine from 1 in the first layer to 0.1 in the last; cache-only {@code max(int(16 * share), 1)}.
  */
 final class PyramidSchedule {
     private final RetentionPolicy policy;

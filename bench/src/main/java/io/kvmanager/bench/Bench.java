@@ -1,0 +1,43 @@
+package io.kvmanager.bench;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
+import org.openjdk.jmh.Main;
+
+/**
+ * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run, {@code jmh} hands
+ * everything behind it to JMH.
+ */
+public final class Bench {
+    private static final String USAGE = """
+            usage: kv bench NAME [arguments]
+              attention [--tokens n] [--rounds n] [--bytes n] [--plain] [--json FILE]
+                        attention over scattered blocks, beside the read roof of the same run
+              allocator [JMH arguments]   what the block manager itself costs, with allocation per operation
+              jmh [JMH arguments]         every benchmark; jmh -l lists them""";
+
+    private Bench() {}
+
+    /** Runs one benchmark; exit status 2 on a name that is not one. */
+    public static void main(String[] arguments) throws IOException {
+        String name = arguments.length == 0 ? "--help" : arguments[0];
+        String[] rest = Arrays.copyOfRange(arguments, Math.min(1, arguments.length), arguments.length);
+        switch (name) {
+            case "attention" -> AttentionRoof.main(rest);
+            case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark", "-prof", "gc"), rest));
+            case "jmh" -> Main.main(rest);
+            case "--help", "-h" -> System.out.println(USAGE);
+            default -> {
+                System.err.println("kv bench: '" + name + "' is unknown; accepted: attention, allocator, jmh");
+                System.exit(2);
+            }
+        }
+    }
+
+    private static String[] joined(List<String> first, String[] rest) {
+        String[] all = Arrays.copyOf(first.toArray(String[]::new), first.size() + rest.length);
+        System.arraycopy(rest, 0, all, first.size(), rest.length);
+        return all;
+    }
+}
