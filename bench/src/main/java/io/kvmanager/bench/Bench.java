@@ -11,11 +11,12 @@ import org.openjdk.jmh.Main;
  */
 public final class Bench {
     private static final String USAGE = """
-            usage: kv bench NAME [arguments]
-              attention [--tokens n] [--rounds n] [--bytes n] [--plain] [--json FILE]
-                        attention over scattered blocks, beside the read roof of the same run
-              allocator [JMH arguments]   what the block manager itself costs, with allocation per operation
-              jmh [JMH arguments]         every benchmark; jmh -l lists them""";
+        usage: kv bench NAME [arguments]
+          attention [--tokens n] [--rounds n] [--bytes n] [--plain] [--json FILE]
+                    attention over scattered blocks, beside the read roof of the same run
+          allocator [JMH arguments]   what the block manager itself costs, with allocation per operation
+          jmh [JMH arguments]         every benchmark; jmh -l lists them\
+        """;
 
     private Bench() {}
 

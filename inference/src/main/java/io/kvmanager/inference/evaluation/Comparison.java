@@ -86,6 +86,7 @@ public final class Comparison {
 
     private EntryResult measure(CacheEntry entry, List<EntryResult> before, EvaluationProgress progress) {
         KvCacheConfig config = windowConfig(entry);
+        warmUp(config);
         WindowTally tally = new WindowTally();
         for (int i = 0; i < windows.size(); i++) {
             progress.step(entry.label() + ", window " + (i + 1), i, 0);
@@ -100,6 +101,15 @@ public final class Comparison {
                 config.maxSequenceTokens() - 1,
                 answers,
                 full == null ? answers : full.answers());
+    }
+
+    /** One window that is not counted: an entry's first tokens are slow because nothing is compiled yet. */
+    private void warmUp(KvCacheConfig config) {
+        EvaluationText.Window window = windows.getFirst();
+        try (KvCache cache = KvCache.open(config);
+                KvSequence sequence = cache.openSequence()) {
+            Scoring.teacherForced(model, sequence, window.prompt(), window.next());
+        }
     }
 
     private void window(KvCacheConfig config, int index, WindowTally tally) {
