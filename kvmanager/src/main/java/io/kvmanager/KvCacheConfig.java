@@ -287,7 +287,7 @@ public record KvCacheConfig(
         /** Without a profile: nothing is pruned before half depth, then half. */
         private RetentionPolicy conservative() {
             return new RetentionPolicy.Pyramid(
-                    "conservative",
+                    RetentionPolicy.WITHOUT_PROFILE,
                     new LayerSchedule.Linear(.5),
                     .2,
                     4,

@@ -8,6 +8,9 @@ public sealed interface RetentionPolicy {
     /** Tokens that leave the recent window together in generation, and are then pruned; PyramidInfer's "exceed". */
     int GENERATION_WINDOW = 16;
 
+    /** Name of the schedule that stands in where a cache prunes and no profile was given. */
+    String WITHOUT_PROFILE = "conservative";
+
     /** Everything. */
     record All() implements RetentionPolicy {
         @Override

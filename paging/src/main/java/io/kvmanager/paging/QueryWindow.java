@@ -93,7 +93,7 @@ final class QueryWindow {
         return ((next + 1) * geometry.groupSize() - 1) / geometry.blockTokens();
     }
 
-    /** Reads the stored queries to {@code q}, {@code [capacity][queryHeads][headSize]}, in ring order; empty ones as 0. */
+    /** Reads the queries to {@code q}, {@code [capacity][queryHeads][headSize]}, in ring order; empty ones as 0. */
     void read(MemorySegment q) {
         kernels.read(table, 0, q, capacity * geometry.groupSize());
     }

@@ -5,6 +5,7 @@ import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
 import io.kvmanager.MemoryUse;
+import io.kvmanager.RetentionPolicy;
 import io.kvmanager.inference.DecodeLoop;
 import io.kvmanager.inference.Generation;
 import io.kvmanager.inference.Sampler;
@@ -85,6 +86,10 @@ final class GenerateCommand implements Callable<Integer> {
         long fullBytes = config.fullBytes(sequence.length());
         List<Integer> retained = DemoRun.retained(sequence, config.geometry().layers());
         console.line(console.dim(memoryLine(config, memory, fullBytes, retained, generation)));
+        if (config.retention().toString().equals(RetentionPolicy.WITHOUT_PROFILE)) {
+            console.line(console.dim("this model has no retention profile: nothing was pruned before half depth; "
+                    + "kv calibrate measures one"));
+        }
         if (json.wanted()) {
             var root = Json.envelope("generate", open.deviceDescription(), loaded);
             Json.addRun(
