@@ -43,21 +43,5 @@ public sealed interface PlacementPolicy {
                 throw new IllegalArgumentException(name + " " + value + " is not accepted; accepted: 0 or more");
             }
         }
-
-        public Offloaded withSelection(ValueSelection other) {
-            return new Offloaded(other, compensation, sinkBlocks, recentTokens, residentValueLayers, tileCacheTiles);
-        }
-
-        public Offloaded withCompensation(Compensation other) {
-            return new Offloaded(selection, other, sinkBlocks, recentTokens, residentValueLayers, tileCacheTiles);
-        }
-
-        public Offloaded withRecentTokens(int other) {
-            return new Offloaded(selection, compensation, sinkBlocks, other, residentValueLayers, tileCacheTiles);
-        }
-
-        public Offloaded withTileCacheTiles(int other) {
-            return new Offloaded(selection, compensation, sinkBlocks, recentTokens, residentValueLayers, other);
-        }
     }
 }

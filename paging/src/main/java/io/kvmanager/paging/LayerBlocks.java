@@ -70,10 +70,6 @@ final class LayerBlocks {
         return Arrays.copyOf(positions, shape.kept());
     }
 
-    int position(int slot) {
-        return positions[slot];
-    }
-
     // ---- what a step can need beyond LayerShape's count: copies of shared blocks ----
 
     /** Blocks to copy when {@code tokens} tokens are appended and, after them, windows are pruned. */

@@ -55,10 +55,6 @@ final class QueryWindow {
         return capacity;
     }
 
-    int count() {
-        return count;
-    }
-
     MemorySegment logSumExp() {
         return logSumExp;
     }
