@@ -111,11 +111,11 @@ public record KvCacheConfig(
         private int recentTokens = 64;
         private int sinkBlocks = 1;
         private int residentValueLayers;
-        private int tileCacheTiles = -1;
+        private @Nullable Integer tileCacheTiles;
         private String device = "auto";
         private int maxSequences = 1;
         private int maxSequenceTokens = 1024;
-        private int promptTokens = -1;
+        private @Nullable Integer promptTokens;
         private long deviceBytes = DERIVED;
         private long hostBytes = DERIVED;
 
@@ -257,7 +257,7 @@ public record KvCacheConfig(
                     device,
                     maxSequences,
                     maxSequenceTokens,
-                    promptTokens < 0 ? maxSequenceTokens : promptTokens,
+                    promptTokens == null ? maxSequenceTokens : promptTokens,
                     deviceBytes,
                     hostBytes);
         }
@@ -303,7 +303,8 @@ public record KvCacheConfig(
                 return new PlacementPolicy.Resident();
             }
             int halfOfLayers = Math.max(2, geometry.layers() / 2);
-            int tiles = tileCacheTiles >= 0 ? tileCacheTiles : halfOfLayers * geometry.kvHeads() * selection.maxTiles();
+            int tiles =
+                    tileCacheTiles != null ? tileCacheTiles : halfOfLayers * geometry.kvHeads() * selection.maxTiles();
             return new PlacementPolicy.Offloaded(
                     selection, compensation, sinkBlocks, recentTokens, residentValueLayers, tiles);
         }

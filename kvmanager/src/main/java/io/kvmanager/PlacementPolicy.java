@@ -38,6 +38,11 @@ public sealed interface PlacementPolicy {
             requireNotNegative("tileCacheTiles", tileCacheTiles);
         }
 
+        /** Blocks of the slab that hold the tile cache's slots. */
+        public int tileCacheBlocks(CacheGeometry geometry) {
+            return Math.ceilDiv(tileCacheTiles, geometry.kvHeads());
+        }
+
         private static void requireNotNegative(String name, int value) {
             if (value < 0) {
                 throw new IllegalArgumentException(name + " " + value + " is not accepted; accepted: 0 or more");

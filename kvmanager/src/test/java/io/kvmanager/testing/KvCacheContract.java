@@ -27,6 +27,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every cache must do, whatever its name and device. A subclass names the device. */
 public abstract class KvCacheContract {
@@ -245,6 +246,33 @@ public abstract class KvCacheContract {
                 assertEquals(
                         sequence.fetchReport().tilesMissed() * geometry.tileBytes(),
                         sequence.fetchReport().bytesFetched());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 2, 17})
+    void layersAndSinksNamedResidentAreRead(int sinkBlocks) {
+        CacheGeometry geometry = new CacheGeometry(3, 6, 2, 32, 8, ElementType.BF16);
+        KvCacheConfig config = builder(CacheName.KCACHE, geometry)
+                .selection(new ValueSelection.TopN(1))
+                .compensation(Compensation.MEAN)
+                .sinkBlocks(sinkBlocks)
+                .residentValueLayers(1)
+                .build();
+        KvCache cache = leaks.open(config);
+        PlacementPolicy.Offloaded placement = (PlacementPolicy.Offloaded) config.placement();
+        try (EngineDouble engine = new EngineDouble(geometry, SEED, 200);
+                KvSequence sequence = cache.openSequence()) {
+            engine.prompt(sequence, 180);
+            for (int i = 0; i < 20; i++) {
+                int residentFrom = Math.max(sinkBlocks, (sequence.length() - placement.recentTokens()) / 8);
+                engine.token(sequence, (layer, positions) -> {
+                    float[] q = engine.query(layer, positions[positions.length - 1]);
+                    return layer == 0
+                            ? engine.reference().attend(layer, q, positions)
+                            : engine.reference().attendOffloaded(layer, q, positions, residentFrom, placement);
+                });
             }
         }
     }

@@ -35,7 +35,7 @@ public final class HostValueTierProvider implements ValueTierProvider {
             PlacementPolicy.Offloaded placement,
             int[] tileCacheBlocks,
             int hostBlocks) {
-        int blocks = TileCache.blocks(geometry, placement);
+        int blocks = placement.tileCacheBlocks(geometry);
         if (tileCacheBlocks.length != blocks) {
             throw new IllegalArgumentException(
                     tileCacheBlocks.length + " tile cache blocks are not accepted; accepted: "

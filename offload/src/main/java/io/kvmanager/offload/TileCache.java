@@ -87,14 +87,9 @@ final class TileCache {
         freeCount = slots;
     }
 
-    /** Blocks of the slab that hold {@code placement}'s tile slots. */
-    static int blocks(CacheGeometry geometry, PlacementPolicy.Offloaded placement) {
-        return Math.ceilDiv(placement.tileCacheTiles(), geometry.kvHeads());
-    }
-
     /** Device bytes of the four arrays. */
     static long tableBytes(CacheGeometry geometry, PlacementPolicy.Offloaded placement, int homes) {
-        return 4L * geometry.kvHeads() * (homes + 3L * blocks(geometry, placement));
+        return 4L * geometry.kvHeads() * (homes + 3L * placement.tileCacheBlocks(geometry));
     }
 
     /** Opens a step: from here on, what it touches or fetches stays until the next. */

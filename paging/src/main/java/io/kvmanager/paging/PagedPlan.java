@@ -38,7 +38,7 @@ final class PagedPlan {
                 + SelectionWorkspace.bytes(geometry, schedule, config.maxSequenceTokens());
         long sequenceTables = config.maxSequences() * new TableLayout(config).bytes();
         if (config.placement() instanceof PlacementPolicy.Offloaded offloaded) {
-            tileCacheBlocks = Math.ceilDiv(offloaded.tileCacheTiles(), geometry.kvHeads());
+            tileCacheBlocks = offloaded.tileCacheBlocks(geometry);
             homes = homes();
             tableBytes = sequenceTables + ProviderSelection.valueTier().deviceTableBytes(geometry, offloaded, homes);
         } else {

@@ -6,9 +6,10 @@ import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
 import io.kvmanager.spi.FetchTally;
 import java.lang.foreign.MemorySegment;
+import java.util.function.IntFunction;
 
 /**
- * A sequence on blocks. Every public method takes the backend's lock, so sequences of one cache may run on different
+ * A sequence on blocks. Every step and every change takes the backend's lock, so sequences of one cache may run on different
  * threads, one after the other within a step's layer.
  *
  * <pre>
@@ -29,6 +30,25 @@ final class PagedSequence implements KvSequence {
     private int[] alive = new int[0];
 
     PagedSequence(PagedBackend backend, int tableSlot) {
+        this(
+                backend,
+                tableSlot,
+                layer -> new LayerShape(
+                        layer,
+                        backend.schedule(),
+                        backend.geometry(),
+                        backend.config().placement()));
+    }
+
+    private PagedSequence(PagedSequence parent, int tableSlot) {
+        this(parent.backend, tableSlot, layer -> new LayerShape(parent.layers[layer].shape));
+        for (int layer = 0; layer < layers.length; layer++) {
+            layers[layer].shareFrom(parent.layers[layer]);
+        }
+        length = parent.length;
+    }
+
+    private PagedSequence(PagedBackend backend, int tableSlot, IntFunction<LayerShape> shapes) {
         this.backend = backend;
         this.tableSlot = tableSlot;
         this.reservation = new Reservation(backend.pool(), backend.tier(), backend.geometry(), backend::ledger);
@@ -36,28 +56,9 @@ final class PagedSequence implements KvSequence {
         this.layers = new LayerBlocks[backend.geometry().layers()];
         MemorySegment memory = backend.tableMemory(tableSlot);
         for (int layer = 0; layer < layers.length; layer++) {
-            LayerShape shape = new LayerShape(
-                    layer,
-                    backend.schedule(),
-                    backend.geometry(),
-                    backend.config().placement());
-            layers[layer] =
-                    new LayerBlocks(shape, backend, backend.tableLayout().tables(memory, layer), reservation);
-        }
-    }
-
-    private PagedSequence(PagedSequence parent, int tableSlot) {
-        this(parent.backend, tableSlot);
-        MemorySegment memory = backend.tableMemory(tableSlot);
-        for (int layer = 0; layer < layers.length; layer++) {
             layers[layer] = new LayerBlocks(
-                    new LayerShape(parent.layers[layer].shape),
-                    backend,
-                    backend.tableLayout().tables(memory, layer),
-                    reservation);
-            layers[layer].shareFrom(parent.layers[layer]);
+                    shapes.apply(layer), backend, backend.tableLayout().tables(memory, layer), reservation);
         }
-        length = parent.length;
     }
 
     @Override

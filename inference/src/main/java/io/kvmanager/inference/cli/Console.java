@@ -102,10 +102,6 @@ final class Console {
         return styled("33", text);
     }
 
-    String cyan(String text) {
-        return styled("36", text);
-    }
-
     private String styled(String code, String text) {
         return colour ? "\u001b[" + code + "m" + text + "\u001b[0m" : text;
     }
