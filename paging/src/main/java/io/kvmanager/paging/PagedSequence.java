@@ -9,8 +9,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.function.IntFunction;
 
 /**
- * A sequence on blocks. Every step and every change takes the backend's lock, so sequences of one cache may run on different
- * threads, one after the other within a step's layer.
+ * A sequence on blocks. Every step and every change takes the backend's lock, so sequences of one cache may run on
+ * different threads, one after the other within a step's layer.
  *
  * <pre>
  * begin   reserve blocks and homes for the whole step, all layers, or throw
