@@ -83,6 +83,20 @@ public final class KvCache implements AutoCloseable {
         return backend.deviceDescription();
     }
 
+    /**
+     * Native handle of the stream that attention is launched on, for engines whose own kernels work on the same device:
+     * {@code CUstream} on CUDA, 0 where calls return with their work done. It is a blocking stream, so work on CUDA's
+     * default stream is in order with it anyway.
+     */
+    public long stream() {
+        return backend.stream();
+    }
+
+    /** Waits until everything that was launched has run; needed only for buffers in device memory. */
+    public void synchronize() {
+        backend.synchronize();
+    }
+
     /** Where every byte is, now. */
     public Ledger ledger() {
         return backend.ledger();

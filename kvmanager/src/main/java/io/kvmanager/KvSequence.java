@@ -7,8 +7,9 @@ import java.lang.foreign.MemorySegment;
  * reserves everything the step can need in every layer, role and tier or throws and changes nothing; {@link #commit}
  * makes the step's tokens part of the sequence.
  *
- * <p>Buffers are F32, dense, 4-byte aligned, row-major, in the device's memory. On the host device that is
- * any native segment that all threads may access (of a shared, automatic or global arena):
+ * <p>Buffers are F32, dense, 4-byte aligned, row-major: any native segment that all threads may access (of a shared,
+ * automatic or global arena). On a device with memory of its own a segment over that memory saves two copies and all
+ * waiting; with buffers in host memory, a call returns when {@code out} is written:
  *
  * <pre>
  * q, out  [rows][queryHeads][headSize]
@@ -56,6 +57,17 @@ public interface KvSequence extends AutoCloseable {
 
     /** Appends one token's K and V to {@code layer} and computes its attention; allocates nothing. */
     void attend(int layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out);
+
+    /**
+     * Records the {@link #attend} calls of a token that has been begun, for every layer in order, without running them.
+     * The step is still to be run: by {@link CapturedStep#replay} or by calling {@code attend}.
+     *
+     * @param step calls {@code attend} for every layer; its buffers lie in memory that kernels can address, and stay
+     * @throws UnsupportedOperationException if the device does not capture steps
+     */
+    default CapturedStep capture(Runnable step) {
+        throw new UnsupportedOperationException("this cache does not capture steps");
+    }
 
     /** Ends the step: its tokens count, tokens that left the recent window are pruned, settled V goes to its home. */
     void commit();

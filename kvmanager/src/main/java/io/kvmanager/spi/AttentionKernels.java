@@ -74,18 +74,36 @@ public interface AttentionKernels {
      */
     void values(MemorySegment weights, int stride, TileList tiles, MemorySegment out, boolean accumulate);
 
+    // ---- the same with counts that are read when a kernel runs; these versions need memory the host can address ----
+
+    /** {@link #append} of the {@code count} rows that end at slot {@code end}. */
+    default void append(MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
+        append(table, end.value() - count, rows, count);
+    }
+
+    /** {@link #scores} over a count of slots. */
+    default void scores(MemorySegment q, MemorySegment keyTable, DeviceCount tokens, AttentionWorkspace workspace) {
+        scores(q, keyTable, tokens.value(), workspace);
+    }
+
+    /** Lists every KV head's tile of a table's first {@code blocks} entries, absent ones left out. */
+    default void list(CacheGeometry geometry, MemorySegment table, DeviceCount blocks, TileList tiles) {
+        tiles.clear();
+        tiles.addBlocks(geometry, table, blocks.value());
+    }
+
     /**
-     * Divides each query head's output by the mass that was read, {@code 1 - sum of its rest}. This version needs
-     * memory that the host can address.
+     * Divides each query head's output by the mass that was read, {@code 1 - sum of its rest}.
      *
      * @param blocks logical blocks whose rest is filled
      * @param out {@code [queryHeads][headSize]}, changed
      */
-    default void renormalise(CacheGeometry geometry, AttentionWorkspace workspace, int blocks, MemorySegment out) {
+    default void renormalise(
+            CacheGeometry geometry, AttentionWorkspace workspace, DeviceCount blocks, MemorySegment out) {
         long headSize = geometry.headSize();
         for (int head = 0; head < geometry.queryHeads(); head++) {
             double missed = 0;
-            for (int block = 0; block < blocks; block++) {
+            for (int block = 0; block < blocks.value(); block++) {
                 missed += workspace.rest().getAtIndex(JAVA_FLOAT, (long) head * workspace.maxBlocks() + block);
             }
             float scale = (float) (1 / Math.max(1e-6, 1 - missed));
@@ -93,6 +111,28 @@ public interface AttentionKernels {
                 out.setAtIndex(JAVA_FLOAT, i, out.getAtIndex(JAVA_FLOAT, i) * scale);
             }
         }
+    }
+
+    /**
+     * Stores a query and its log-sum-exp as the last of {@code end} entries.
+     *
+     * @param table blocks; a query is {@code groupSize} rows of {@code [kvHeads][headSize]}
+     * @param logSumExp {@code [entries][queryHeads]}
+     * @param end entry behind the one that is written
+     * @param q {@code [queryHeads][headSize]}
+     * @param statistics {@code [queryHeads]}
+     */
+    default void remember(
+            CacheGeometry geometry,
+            MemorySegment table,
+            MemorySegment logSumExp,
+            DeviceCount end,
+            MemorySegment q,
+            MemorySegment statistics) {
+        int entry = end.value() - 1;
+        long bytes = 4L * geometry.queryHeads();
+        append(table, entry * geometry.groupSize(), q, geometry.groupSize());
+        MemorySegment.copy(statistics, 0, logSumExp, bytes * entry, bytes);
     }
 
     /**

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
  * mass    [queryHeads][maxBlocks]  F32   sum of a logical block's weights
  * rest    [queryHeads][maxBlocks]  F32   mass of the blocks that are not read, zero elsewhere
  * logSumExp [queryHeads]           F32   of the scaled scores, natural logarithm
+ * scratch                                what the device's kernels need beside
  * </pre>
  *
  * {@code maxTokens} is a multiple of the block size, and {@code maxBlocks} is rounded up to one as well, so that
@@ -24,6 +25,7 @@ public final class AttentionWorkspace {
     private final MemorySegment mass;
     private final MemorySegment rest;
     private final MemorySegment logSumExp;
+    private final MemorySegment scratch;
     private final TileList tiles;
     private final TileList summaryTiles;
 
@@ -35,11 +37,12 @@ public final class AttentionWorkspace {
         mass = device.allocate(Tier.DEVICE, 4L * heads * maxBlocks);
         rest = device.allocate(Tier.DEVICE, 4L * heads * maxBlocks);
         logSumExp = device.allocate(Tier.DEVICE, 4L * heads);
+        scratch = device.allocate(Tier.DEVICE, device.scratchBytes(geometry, tokens));
         tiles = new TileList(device, geometry.kvHeads(), geometry.blocksFor(tokens));
         summaryTiles = new TileList(device, geometry.kvHeads(), maxBlocks / geometry.blockTokens());
     }
 
-    /** Device bytes that a workspace for sequences of {@code tokens} tokens takes. */
+    /** Device bytes that a workspace for sequences of {@code tokens} tokens takes, scratch left out. */
     public static long bytes(CacheGeometry geometry, int tokens) {
         long heads = geometry.queryHeads();
         long blocks = massStride(geometry, tokens);
@@ -76,6 +79,10 @@ public final class AttentionWorkspace {
 
     public MemorySegment logSumExp() {
         return logSumExp;
+    }
+
+    public MemorySegment scratch() {
+        return scratch;
     }
 
     /** Value tiles to read. */

@@ -1,5 +1,7 @@
 package io.kvmanager.spi;
 
+import io.kvmanager.CacheGeometry;
+
 /** Opens devices of one kind. Implementations are public classes with a public no-argument constructor. */
 public interface DeviceProvider {
 
@@ -11,6 +13,11 @@ public interface DeviceProvider {
 
     /** Whether this kind of device can be used here. Cheap, and never throws. */
     Usability probe();
+
+    /** {@link Device#scratchBytes} of the devices that this opens, for plans. */
+    default long scratchBytes(CacheGeometry geometry, int tokens) {
+        return 0;
+    }
 
     /**
      * Opens a device.

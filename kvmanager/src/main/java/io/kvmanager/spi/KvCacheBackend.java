@@ -12,6 +12,12 @@ public interface KvCacheBackend extends AutoCloseable {
 
     String deviceDescription();
 
+    /** See {@link Device#stream}. */
+    long stream();
+
+    /** See {@link Device#synchronize}. */
+    void synchronize();
+
     Ledger ledger();
 
     MemoryUse memory();

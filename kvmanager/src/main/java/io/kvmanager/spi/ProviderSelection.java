@@ -1,5 +1,6 @@
 package io.kvmanager.spi;
 
+import io.kvmanager.CacheGeometry;
 import io.kvmanager.CacheName;
 import io.kvmanager.KvCacheException;
 import java.util.ArrayList;
@@ -27,14 +28,17 @@ public final class ProviderSelection {
      * @throws KvCacheException.ProviderUnusable if the named one is missing or cannot run, or none can
      */
     public static Device device(String name) {
-        List<DeviceProvider> providers = devices();
         if (!name.equals(AUTO)) {
+            DeviceProvider provider = named(name);
+            if (provider.probe() instanceof Usability.Unusable unusable) {
+                throw new KvCacheException.ProviderUnusable(
+                        "device '" + name + "' cannot be used here: " + unusable.reason());
+            }
             int colon = name.indexOf(':');
-            String kind = colon < 0 ? name : name.substring(0, colon);
-            return named(providers, kind, name).open(colon < 0 ? "" : name.substring(colon + 1));
+            return provider.open(colon < 0 ? "" : name.substring(colon + 1));
         }
         List<String> refusals = new ArrayList<>();
-        for (DeviceProvider provider : providers) {
+        for (DeviceProvider provider : devices()) {
             switch (provider.probe()) {
                 case Usability.Usable usable -> {
                     LOG.info("device {}: {}; not chosen: {}", provider.name(), usable.detail(), refusals);
@@ -46,14 +50,28 @@ public final class ProviderSelection {
         throw new KvCacheException.ProviderUnusable("no device is usable here: " + refusals);
     }
 
-    private static DeviceProvider named(List<DeviceProvider> providers, String kind, String name) {
+    /**
+     * {@link Device#scratchBytes} of a device by name, whether or not it can run here.
+     *
+     * @throws KvCacheException.ProviderUnusable if the named one is missing
+     */
+    public static long scratchBytes(String name, CacheGeometry geometry, int tokens) {
+        if (!name.equals(AUTO)) {
+            return named(name).scratchBytes(geometry, tokens);
+        }
+        for (DeviceProvider provider : devices()) {
+            if (provider.probe() instanceof Usability.Usable) {
+                return provider.scratchBytes(geometry, tokens);
+            }
+        }
+        return 0;
+    }
+
+    private static DeviceProvider named(String name) {
+        String kind = name.split(":", 2)[0];
         List<String> known = new ArrayList<>();
-        for (DeviceProvider provider : providers) {
+        for (DeviceProvider provider : devices()) {
             if (provider.name().equals(kind)) {
-                if (provider.probe() instanceof Usability.Unusable unusable) {
-                    throw new KvCacheException.ProviderUnusable(
-                            "device '" + name + "' cannot be used here: " + unusable.reason());
-                }
                 return provider;
             }
             known.add(provider.name());

@@ -6,7 +6,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The value tiles that one attention reads, per KV head, in ascending logical block order where order matters.
+ * The value tiles that one attention reads, per KV head, in ascending logical block order where order matters. The
+ * methods that read or change entries need memory that the host can address.
  *
  * <pre>
  * counts [kvHeads]              int32   entries of each KV head
@@ -61,6 +62,21 @@ public final class TileList {
                 }
             }
         }
+    }
+
+    /** {@code [kvHeads]} int32 in device memory. */
+    public MemorySegment counts() {
+        return counts;
+    }
+
+    /** {@code [kvHeads][capacity]} int32 in device memory. */
+    public MemorySegment blocks() {
+        return blocks;
+    }
+
+    /** {@code [kvHeads][capacity]} int32 in device memory. */
+    public MemorySegment tiles() {
+        return tiles;
     }
 
     public int count(int kvHead) {

@@ -1,6 +1,5 @@
 package io.kvmanager.spi;
 
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
@@ -39,16 +38,17 @@ public interface ValueTier extends AutoCloseable {
      * tiles by mass over its GQA group, as configured, are found in or brought into the tile cache. Fills the
      * workspace's tiles and rest.
      *
-     * @param workspace mass is filled for {@code blocks} logical blocks
+     * @param workspace mass is filled
+     * @param blocks logical blocks
      * @param valueTable device block of each logical block, or absent
      * @param homeTable home of each logical block, or absent; one of the two is present
      * @param tally counts hits, misses, bytes and missed mass
      */
     void select(
             AttentionWorkspace workspace,
-            int blocks,
-            MemorySegment valueTable,
-            MemorySegment homeTable,
+            DeviceCount blocks,
+            IntTable valueTable,
+            IntTable homeTable,
             FetchTally tally);
 
     /** Homes in use. */

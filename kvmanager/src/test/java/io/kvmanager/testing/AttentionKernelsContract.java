@@ -4,12 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
-import io.kvmanager.spi.TileList;
+import io.kvmanager.spi.DeviceCount;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -82,8 +85,8 @@ public abstract class AttentionKernelsContract {
             for (int next : LENGTHS) {
                 rows.append(fixture, length, next);
                 length = next;
-                workspace.weights().fill((byte) 0xff);
-                workspace.mass().fill((byte) 0xff);
+                fixture.poison(workspace.weights());
+                fixture.poison(workspace.mass());
                 checkDecode(of, fixture, rows, length, workspace, 3);
             }
             assertTrue(fixture.freeBlocksUntouched(), "wrote outside of the tables");
@@ -103,34 +106,35 @@ public abstract class AttentionKernelsContract {
     private void checkDecode(
             KernelCase of, KernelFixture fixture, Rows rows, int tokens, AttentionWorkspace space, float limit) {
         float[] q = fixture.elements(of.geometry().queryRowElements(), limit);
+        CacheGeometry geometry = of.geometry();
         fixture.kernels.scores(fixture.floats(q), rows.keyTable, tokens, space);
-        TileList tiles = space.tiles();
-        tiles.clear();
-        tiles.addBlocks(of.geometry(), rows.valueTable, of.geometry().blocksFor(tokens));
-        MemorySegment out = fixture.poisoned(of.geometry().queryRowElements());
-        fixture.kernels.values(space.weights(), space.maxTokens(), tiles, out, false);
+        DeviceCount blocks = fixture.count(geometry.blocksFor(tokens), space.maxBlocks());
+        fixture.kernels.list(geometry, rows.valueTable, blocks, space.tiles());
+        MemorySegment written = fixture.poisoned(geometry.queryRowElements());
+        fixture.kernels.values(space.weights(), space.maxTokens(), space.tiles(), written, false);
+        MemorySegment out = fixture.read(written);
+        MemorySegment logSumExps = fixture.read(space.logSumExp());
+        MemorySegment allWeights = fixture.read(space.weights());
+        MemorySegment masses = fixture.read(space.mass());
         double tolerance = tolerance(of, tokens) * Math.max(1, limit);
-        for (int head = 0; head < of.geometry().queryHeads(); head++) {
+        for (int head = 0; head < geometry.queryHeads(); head++) {
             String where = of + " tokens " + tokens + " query head " + head;
             double[] weights = of.reference().weights(q, 0, head, rows.k, tokens);
-            checkWeights(of, space, head, weights, tolerance, where);
+            MemorySegment row = allWeights.asSlice(4L * head * space.maxTokens());
+            checkWeights(of, row, masses.asSlice(4L * head * space.maxBlocks()), weights, tolerance, where);
             double logSumExp = of.reference().logSumExp(q, 0, head, rows.k, tokens);
             assertEquals(
-                    logSumExp,
-                    space.logSumExp().getAtIndex(FLOAT, head),
-                    tolerance + Math.abs(logSumExp) * 2 * UNIT,
-                    where);
+                    logSumExp, logSumExps.getAtIndex(FLOAT, head), tolerance + Math.abs(logSumExp) * 2 * UNIT, where);
             double[] expected = of.reference().attend(q, 0, head, rows.k, rows.v, tokens);
             assertRow(expected, out, head, of.headSize(), tolerance, where);
         }
     }
 
     private static void checkWeights(
-            KernelCase of, AttentionWorkspace space, int head, double[] weights, double tolerance, String where) {
-        long first = (long) head * space.maxTokens();
+            KernelCase of, MemorySegment row, MemorySegment masses, double[] weights, double tolerance, String where) {
         int slots = of.geometry().blocksFor(weights.length) * of.blockTokens();
         for (int slot = 0; slot < slots; slot++) {
-            float weight = space.weights().getAtIndex(FLOAT, first + slot);
+            float weight = row.getAtIndex(FLOAT, slot);
             if (slot < weights.length) {
                 assertEquals(weights[slot], weight, tolerance * weights[slot] + 1e-30, where + " slot " + slot);
             } else {
@@ -140,7 +144,7 @@ public abstract class AttentionKernelsContract {
         for (int block = 0; block < of.geometry().blocksFor(weights.length); block++) {
             int from = block * of.blockTokens();
             double mass = ReferenceAttention.mass(weights, from, from + of.blockTokens());
-            float actual = space.mass().getAtIndex(FLOAT, (long) head * space.maxBlocks() + block);
+            float actual = masses.getAtIndex(FLOAT, block);
             assertEquals(mass, actual, tolerance * mass + 1e-30, where + " block " + block);
         }
     }
@@ -165,19 +169,21 @@ public abstract class AttentionKernelsContract {
             fixture.kernels.scores(fixture.floats(q), rows.keyTable, tokens, space);
             int blocks = of.geometry().blocksFor(tokens);
             double[][] expected = new double[of.geometry().queryHeads()][of.headSize()];
-            MemorySegment out = fixture.poisoned(of.geometry().queryRowElements());
+            MemorySegment written = fixture.poisoned(of.geometry().queryRowElements());
             for (int round = 0; round < 3; round++) {
-                TileList tiles = space.tiles();
-                tiles.clear();
+                List<List<int[]>> entries = new ArrayList<>();
                 for (int kvHead = 0; kvHead < of.kvHeads(); kvHead++) {
+                    entries.add(new ArrayList<>());
                     int step = 1 + fixture.random.nextInt(4);
                     for (int block = fixture.random.nextInt(blocks); block < blocks; block += step) {
-                        int id = rows.valueTable.getAtIndex(ValueLayout.JAVA_INT, block);
-                        tiles.add(kvHead, block, of.geometry().tileIndex(id, kvHead));
+                        int id = fixture.id(rows.valueTable, block);
+                        entries.get(kvHead).add(new int[] {block, of.geometry().tileIndex(id, kvHead)});
                         addTile(of, q, rows, tokens, kvHead, block, expected);
                     }
                 }
-                fixture.kernels.values(space.weights(), space.maxTokens(), tiles, out, round > 0);
+                fixture.fill(space.tiles(), entries);
+                fixture.kernels.values(space.weights(), space.maxTokens(), space.tiles(), written, round > 0);
+                MemorySegment out = fixture.read(written);
                 for (int head = 0; head < expected.length; head++) {
                     assertRow(
                             expected[head], out, head, of.headSize(), 4 * tolerance(of, tokens), of + " head " + head);
@@ -200,15 +206,15 @@ public abstract class AttentionKernelsContract {
     void anEmptyTileListGivesZerosOrChangesNothing(KernelCase of) {
         try (KernelFixture fixture = open(of, 64)) {
             AttentionWorkspace space = new AttentionWorkspace(fixture.device, of.geometry(), 64);
-            space.tiles().clear();
+            fixture.fill(space.tiles(), Collections.nCopies(of.kvHeads(), List.of()));
             int elements = of.geometry().queryRowElements();
             MemorySegment out = fixture.poisoned(elements);
             fixture.kernels.values(space.weights(), space.maxTokens(), space.tiles(), out, false);
-            assertArrayEquals(new float[elements], out.toArray(FLOAT));
+            assertArrayEquals(new float[elements], fixture.read(out).toArray(FLOAT));
             float[] before = fixture.elements(elements, 1);
             MemorySegment same = fixture.floats(before);
             fixture.kernels.values(space.weights(), space.maxTokens(), space.tiles(), same, true);
-            assertArrayEquals(before, same.toArray(FLOAT));
+            assertArrayEquals(before, fixture.read(same).toArray(FLOAT));
         }
     }
 
@@ -225,10 +231,12 @@ public abstract class AttentionKernelsContract {
             rows.append(fixture, 0, tokens);
             int heads = of.geometry().queryHeads();
             float[] q = fixture.elements(rowCount * of.geometry().queryRowElements(), 3);
-            MemorySegment out = fixture.poisoned(q.length);
-            MemorySegment lse = fixture.poisoned(rowCount * heads);
+            MemorySegment written = fixture.poisoned(q.length);
+            MemorySegment logSumExps = fixture.poisoned(rowCount * heads);
             fixture.kernels.attendPrompt(
-                    fixture.floats(q), rowCount, firstSlot, rows.keyTable, rows.valueTable, out, lse);
+                    fixture.floats(q), rowCount, firstSlot, rows.keyTable, rows.valueTable, written, logSumExps);
+            MemorySegment out = fixture.read(written);
+            MemorySegment lse = fixture.read(logSumExps);
             double tolerance = 3 * tolerance(of, tokens);
             for (int row = 0; row < rowCount; row++) {
                 for (int head = 0; head < heads; head++) {
@@ -261,7 +269,7 @@ public abstract class AttentionKernelsContract {
                 lse[i] = (float) of.reference().logSumExp(q, i / heads, i % heads, rows.k, tokens);
             }
             float[] rowWeights = fixture.elements(rowCount, 1);
-            MemorySegment out = fixture.poisoned(count);
+            MemorySegment written = fixture.poisoned(count);
             fixture.kernels.columnScores(
                     fixture.floats(q),
                     fixture.floats(lse),
@@ -270,12 +278,95 @@ public abstract class AttentionKernelsContract {
                     rows.keyTable,
                     firstSlot,
                     count,
-                    out);
+                    written);
+            MemorySegment out = fixture.read(written);
             for (int column = 0; column < count; column++) {
                 double expected = of.reference().columnScore(q, lse, rowWeights, rows.k, firstSlot + column);
                 assertEquals(
                         expected, out.getAtIndex(FLOAT, column), 3 * tolerance(of, tokens), of + " column " + column);
             }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("someCases")
+    void countsInDeviceMemoryMeanTheSame(KernelCase of) {
+        int tokens = 77;
+        CacheGeometry geometry = of.geometry();
+        try (KernelFixture fixture = open(of, tokens)) {
+            Rows rows = new Rows(fixture, tokens);
+            rows.append(fixture, 0, 50);
+            int row = geometry.keyValueRowElements();
+            DeviceCount end = fixture.count(tokens, 1000);
+            MemorySegment rest = fixture.floats(Arrays.copyOfRange(rows.k, 50 * row, tokens * row));
+            fixture.kernels.append(rows.keyTable, end, rest, tokens - 50);
+            assertArrayEquals(rows.k, fixture.readBack(rows.keyTable, tokens), of.toString());
+            AttentionWorkspace one = new AttentionWorkspace(fixture.device, geometry, tokens);
+            AttentionWorkspace two = new AttentionWorkspace(fixture.device, geometry, tokens);
+            MemorySegment q = fixture.floats(fixture.elements(geometry.queryRowElements(), 2));
+            fixture.kernels.scores(q, rows.keyTable, tokens, one);
+            fixture.kernels.scores(q, rows.keyTable, end, two);
+            assertArrayEquals(
+                    fixture.read(one.weights()).toArray(FLOAT),
+                    fixture.read(two.weights()).toArray(FLOAT),
+                    (float) tolerance(of, tokens),
+                    of.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("someCases")
+    void renormalisingDividesByWhatWasRead(KernelCase of) {
+        CacheGeometry geometry = of.geometry();
+        try (KernelFixture fixture = open(of, 64)) {
+            AttentionWorkspace space = new AttentionWorkspace(fixture.device, geometry, 64);
+            int blocks = geometry.blocksFor(64);
+            float[] rest = new float[geometry.queryHeads() * space.maxBlocks()];
+            float[] before = fixture.elements(geometry.queryRowElements(), 1);
+            float[] expected = before.clone();
+            for (int head = 0; head < geometry.queryHeads(); head++) {
+                double missed = 0;
+                for (int block = 0; block < blocks; block++) {
+                    float one = (float) (fixture.random.nextDouble() * .9 / blocks);
+                    rest[head * space.maxBlocks() + block] = one;
+                    missed += one;
+                }
+                for (int e = 0; e < of.headSize(); e++) {
+                    expected[head * of.headSize() + e] /= (float) (1 - missed);
+                }
+            }
+            fixture.device.write(MemorySegment.ofArray(rest), space.rest(), 0, 4L * rest.length);
+            MemorySegment out = fixture.floats(before);
+            fixture.kernels.renormalise(geometry, space, fixture.count(blocks, blocks), out);
+            assertArrayEquals(expected, fixture.read(out).toArray(FLOAT), 1e-5f, of.toString());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("someCases")
+    void rememberedQueriesAreReadBack(KernelCase of) {
+        CacheGeometry geometry = of.geometry();
+        int entries = 5;
+        try (KernelFixture fixture = open(of, entries * of.groupSize())) {
+            MemorySegment table = fixture.table(entries * of.groupSize());
+            MemorySegment logSumExp = fixture.floats(new float[entries * geometry.queryHeads()]);
+            DeviceCount end = fixture.count(1, entries);
+            float[] queries = fixture.rows(entries * of.groupSize());
+            float[] statistics = fixture.elements(entries * geometry.queryHeads(), 9);
+            for (int entry : new int[] {3, 0, 4, 2, 1}) {
+                int width = geometry.queryRowElements();
+                int heads = geometry.queryHeads();
+                end.set(entry + 1);
+                fixture.kernels.remember(
+                        geometry,
+                        table,
+                        logSumExp,
+                        end,
+                        fixture.floats(Arrays.copyOfRange(queries, entry * width, (entry + 1) * width)),
+                        fixture.floats(Arrays.copyOfRange(statistics, entry * heads, (entry + 1) * heads)));
+            }
+            assertArrayEquals(queries, fixture.readBack(table, entries * of.groupSize()), of.toString());
+            assertArrayEquals(statistics, fixture.read(logSumExp).toArray(FLOAT), of.toString());
         }
     }
 }

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.Device;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -103,8 +102,7 @@ public abstract class BlockCopyContract {
             float[] rows = fixture.rows(slots);
             fixture.kernels.append(table, 0, fixture.floats(rows), slots);
             int slot = (int) (of.seed() % slots);
-            ValueLayout.OfInt int32 = ValueLayout.JAVA_INT;
-            fixture.kernels.summarise(table.getAtIndex(int32, 0), summaries.getAtIndex(int32, 0), slot);
+            fixture.kernels.summarise(fixture.id(table, 0), fixture.id(summaries, 0), slot);
             int row = of.geometry().keyValueRowElements();
             float[] back = fixture.readBack(summaries, slots);
             for (int e = 0; e < row; e++) {
@@ -129,22 +127,23 @@ public abstract class BlockCopyContract {
             MemorySegment table = fixture.table(slots);
             float[] rows = fixture.rows(slots);
             fixture.kernels.append(table, 0, fixture.floats(rows), slots);
-            int id = table.getAtIndex(ValueLayout.JAVA_INT, 0);
+            int id = fixture.id(table, 0);
             int blockBytes = of.geometry().blockBytes();
             MemorySegment host = fixture.device.allocate(Tier.HOST, 3L * blockBytes);
             fixture.kernels.store(id, host, blockBytes);
+            assertArrayEquals(rows, fixture.readBack(table, slots), of + " changed by a store");
             assertEquals(-1, host.asSlice(0, blockBytes).mismatch(MemorySegment.ofArray(new byte[blockBytes])));
 
             MemorySegment whole = fixture.table(slots);
-            fixture.kernels.load(host, blockBytes, whole.getAtIndex(ValueLayout.JAVA_INT, 0));
+            fixture.kernels.load(host, blockBytes, fixture.id(whole, 0));
             assertArrayEquals(rows, fixture.readBack(whole, slots), of.toString());
 
             MemorySegment copied = fixture.table(slots);
-            fixture.kernels.copyBlock(id, copied.getAtIndex(ValueLayout.JAVA_INT, 0));
+            fixture.kernels.copyBlock(id, fixture.id(copied, 0));
             assertArrayEquals(rows, fixture.readBack(copied, slots), of.toString());
 
             MemorySegment tiled = fixture.table(slots);
-            int to = tiled.getAtIndex(ValueLayout.JAVA_INT, 0);
+            int to = fixture.id(tiled, 0);
             for (int kvHead = 0; kvHead < of.kvHeads(); kvHead++) {
                 long offset = blockBytes + (long) kvHead * of.geometry().tileBytes();
                 fixture.kernels.loadTile(host, offset, of.geometry().tileIndex(to, kvHead));

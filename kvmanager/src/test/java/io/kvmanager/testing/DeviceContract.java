@@ -1,5 +1,6 @@
 package io.kvmanager.testing;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -8,8 +9,10 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.ElementType;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.IntTable;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -29,7 +32,10 @@ public abstract class DeviceContract {
             MemorySegment memory = device.allocate(Tier.DEVICE, bytes);
             assertEquals(bytes, memory.byteSize());
             assertEquals(0, memory.address() % PAGE_BYTES);
-            assertEquals(-1, memory.mismatch(MemorySegment.ofArray(new byte[(int) bytes])));
+            byte[] read = new byte[(int) bytes];
+            Arrays.fill(read, (byte) 1);
+            device.read(memory, 0, MemorySegment.ofArray(read), bytes);
+            assertArrayEquals(new byte[(int) bytes], read);
         }
     }
 
@@ -51,9 +57,59 @@ public abstract class DeviceContract {
         try (Device device = openDevice()) {
             MemorySegment first = device.allocate(Tier.DEVICE, 5L << 20);
             MemorySegment second = device.allocate(Tier.DEVICE, 5L << 20);
-            first.fill((byte) 1);
-            assertEquals(0, second.get(ValueLayout.JAVA_BYTE, 0));
-            assertEquals(0, second.get(ValueLayout.JAVA_BYTE, second.byteSize() - 1));
+            byte[] bytes = new byte[5 << 20];
+            Arrays.fill(bytes, (byte) 1);
+            device.write(MemorySegment.ofArray(bytes), first, 0, bytes.length);
+            device.read(second, 0, MemorySegment.ofArray(bytes), bytes.length);
+            assertArrayEquals(new byte[5 << 20], bytes);
+        }
+    }
+
+    @Test
+    void copiesKeepTheirOrderAndTheirOffsets() {
+        try (Device device = openDevice()) {
+            MemorySegment from = device.allocate(Tier.DEVICE, 64);
+            MemorySegment to = device.allocate(Tier.DEVICE, 64);
+            int[] written = {1, 2, 3, 4};
+            device.write(MemorySegment.ofArray(written), from, 16, 16);
+            written[0] = 99; // what was written is not this any more
+            device.copy(from, 12, to, 40, 16);
+            device.write(MemorySegment.ofArray(new int[] {7}), from, 16, 4);
+            int[] read = new int[16];
+            device.read(to, 0, MemorySegment.ofArray(read), 64);
+            assertArrayEquals(new int[] {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 0, 0}, read);
+            int[] tail = new int[3];
+            device.read(from, 16, MemorySegment.ofArray(tail), 12);
+            assertArrayEquals(new int[] {7, 2, 3}, tail);
+        }
+    }
+
+    @Test
+    void aTableIsTheSameForHostAndDevice() {
+        try (Device device = openDevice()) {
+            MemorySegment memory = device.allocate(Tier.DEVICE, 4L * 1000);
+            IntTable table = device.table(memory.asSlice(4L * 100, 4L * 800));
+            assertEquals(800, table.size());
+            table.fill(0, 800, -1);
+            for (int i = 0; i < 800; i += 3) {
+                table.set(i, i);
+            }
+            table.set(3, 5);
+            table.set(3, 6);
+            DeviceCount count = new DeviceCount(table, 799, 10);
+            count.set(9);
+            int[] read = new int[1000];
+            device.read(memory, 0, MemorySegment.ofArray(read), 4L * 1000);
+            for (int i = 0; i < 1000; i++) {
+                int at = i - 100;
+                int expected = at < 0 || at >= 800 ? 0 : at == 799 ? 9 : at == 3 ? 6 : at % 3 == 0 ? at : -1;
+                assertEquals(expected, read[i], "entry " + at);
+                if (at >= 0 && at < 800) {
+                    assertEquals(expected, table.get(at), "entry " + at);
+                }
+            }
+            assertEquals(9, count.value());
+            assertThrows(IllegalArgumentException.class, () -> count.set(11));
         }
     }
 

@@ -6,9 +6,13 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.BlockTables;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.TileList;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 
 /**
@@ -31,7 +35,7 @@ final class KernelFixture implements AutoCloseable {
         this.geometry = geometry;
         this.random = new SplittableRandom(seed);
         this.slab = device.allocate(Tier.DEVICE, (long) blocks * geometry.blockBytes());
-        slab.fill(POISON);
+        poison(slab);
         this.kernels = device.kernels(geometry, slab);
         this.freeBlocks = new int[blocks];
         for (int i = 0; i < blocks; i++) {
@@ -55,12 +59,55 @@ final class KernelFixture implements AutoCloseable {
     /** A table of scattered zeroed blocks for {@code tokens} tokens, and one absent entry behind them. */
     MemorySegment table(int tokens) {
         int blocks = geometry.blocksFor(tokens);
-        MemorySegment table = device.allocate(Tier.DEVICE, 4L * (blocks + 1));
+        int[] ids = new int[blocks + 1];
         for (int i = 0; i < blocks; i++) {
-            table.setAtIndex(ValueLayout.JAVA_INT, i, takeBlock());
+            ids[i] = takeBlock();
         }
-        table.setAtIndex(ValueLayout.JAVA_INT, blocks, BlockTables.ABSENT);
-        return table;
+        ids[blocks] = BlockTables.ABSENT;
+        return ints(ids);
+    }
+
+    /** Block id of a table's entry. */
+    int id(MemorySegment table, int entry) {
+        return read(table).getAtIndex(ValueLayout.JAVA_INT, entry);
+    }
+
+    /** A count in device memory. */
+    DeviceCount count(int value, int limit) {
+        DeviceCount count = new DeviceCount(device.table(device.allocate(Tier.DEVICE, 4)), 0, limit);
+        count.set(value);
+        return count;
+    }
+
+    /** Device memory as the host may look at it: a copy. */
+    MemorySegment read(MemorySegment memory) {
+        MemorySegment copy = Arena.ofAuto().allocate(Math.max(1, memory.byteSize()), 8);
+        device.read(memory, 0, copy, memory.byteSize());
+        return copy.asSlice(0, memory.byteSize());
+    }
+
+    /** Fills device memory with NaN. */
+    void poison(MemorySegment memory) {
+        byte[] poison = new byte[(int) memory.byteSize()];
+        Arrays.fill(poison, POISON);
+        device.write(MemorySegment.ofArray(poison), memory, 0, poison.length);
+    }
+
+    /** Fills a list with entries {@code {logical block, tile}} of each KV head. */
+    void fill(TileList list, List<List<int[]>> entries) {
+        int[] counts = new int[entries.size()];
+        int[] blocks = new int[entries.size() * list.capacity()];
+        int[] tiles = new int[blocks.length];
+        for (int kvHead = 0; kvHead < counts.length; kvHead++) {
+            for (int[] entry : entries.get(kvHead)) {
+                int at = kvHead * list.capacity() + counts[kvHead]++;
+                blocks[at] = entry[0];
+                tiles[at] = entry[1];
+            }
+        }
+        device.write(MemorySegment.ofArray(counts), list.counts(), 0, 4L * counts.length);
+        device.write(MemorySegment.ofArray(blocks), list.blocks(), 0, 4L * blocks.length);
+        device.write(MemorySegment.ofArray(tiles), list.tiles(), 0, 4L * tiles.length);
     }
 
     /** Random elements in -limit..limit. */
@@ -89,20 +136,20 @@ final class KernelFixture implements AutoCloseable {
 
     MemorySegment floats(float... elements) {
         MemorySegment memory = device.allocate(Tier.DEVICE, 4L * elements.length);
-        MemorySegment.copy(elements, 0, memory, ValueLayout.JAVA_FLOAT, 0, elements.length);
+        device.write(MemorySegment.ofArray(elements), memory, 0, memory.byteSize());
         return memory;
     }
 
     /** F32 memory full of NaN: whoever leaves an element unwritten is found out. */
     MemorySegment poisoned(int elements) {
         MemorySegment memory = device.allocate(Tier.DEVICE, 4L * elements);
-        memory.fill(POISON);
+        poison(memory);
         return memory;
     }
 
     MemorySegment ints(int... elements) {
         MemorySegment memory = device.allocate(Tier.DEVICE, 4L * elements.length);
-        MemorySegment.copy(elements, 0, memory, ValueLayout.JAVA_INT, 0, elements.length);
+        device.write(MemorySegment.ofArray(elements), memory, 0, memory.byteSize());
         return memory;
     }
 
@@ -110,16 +157,17 @@ final class KernelFixture implements AutoCloseable {
     float[] readBack(MemorySegment table, int count) {
         MemorySegment memory = poisoned(count * geometry.keyValueRowElements());
         kernels.read(table, 0, memory, count);
-        return memory.toArray(ValueLayout.JAVA_FLOAT);
+        return read(memory).toArray(ValueLayout.JAVA_FLOAT);
     }
 
     /** Whether every block that was never taken is still all poison. */
     boolean freeBlocksUntouched() {
         byte[] poison = new byte[geometry.blockBytes()];
         Arrays.fill(poison, POISON);
+        MemorySegment all = read(slab);
         for (int i = taken; i < freeBlocks.length; i++) {
             long offset = geometry.blockOffset(freeBlocks[i]);
-            if (slab.asSlice(offset, poison.length).mismatch(MemorySegment.ofArray(poison)) >= 0) {
+            if (all.asSlice(offset, poison.length).mismatch(MemorySegment.ofArray(poison)) >= 0) {
                 return false;
             }
         }

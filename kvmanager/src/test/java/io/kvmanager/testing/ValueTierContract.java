@@ -16,10 +16,10 @@ import io.kvmanager.PlacementPolicy;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.ValueTier;
 import io.kvmanager.spi.ValueTierProvider;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,7 +35,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every value tier does. Subclasses say which tier, over a device whose memory this process can read. */
 public abstract class ValueTierContract {
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final CacheGeometry SMALL = new CacheGeometry(1, 6, 2, 8, 4, ElementType.BF16);
     private static final ValueSelection TOP_3 = new ValueSelection.TopN(3);
     private static final int HOMES = 8;
@@ -127,8 +126,8 @@ public abstract class ValueTierContract {
             assertNames(home, rig.tier::release);
             assertNames(home, rig.tier::retain);
             assertNames(home, free -> rig.tier.load(free, rig.staging()));
-            rig.valueTable.setAtIndex(INT, 0, ABSENT);
-            rig.homeTable.setAtIndex(INT, 0, home);
+            rig.valueTable.set(0, ABSENT);
+            rig.homeTable.set(0, home);
             if (home != ABSENT) {
                 assertNames(home, ignored -> rig.select(1));
             } else {
@@ -304,7 +303,7 @@ public abstract class ValueTierContract {
             rig.storeAll(blocks);
             rig.randomTables(blocks, 0);
             for (int block = 0; block < blocks; block += 16) {
-                rig.valueTable.setAtIndex(INT, block, rig.deviceBlocks.get(block));
+                rig.valueTable.set(block, rig.deviceBlocks.get(block));
             }
             ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
             long least = Long.MAX_VALUE;
@@ -324,11 +323,11 @@ public abstract class ValueTierContract {
     }
 
     /** Moves every home to another logical block, so that the same masses choose other tiles. */
-    private static void rotate(MemorySegment homes, int count) {
-        int first = homes.getAtIndex(INT, 0);
+    private static void rotate(IntTable homes, int count) {
+        int first = homes.get(0);
         for (int i = 1; i < count; i++) {
-            homes.setAtIndex(INT, i - 1, homes.getAtIndex(INT, i));
+            homes.set(i - 1, homes.get(i));
         }
-        homes.setAtIndex(INT, count - 1, first);
+        homes.set(count - 1, first);
     }
 }

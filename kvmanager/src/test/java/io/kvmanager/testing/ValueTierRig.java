@@ -12,7 +12,9 @@ import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.TileList;
 import io.kvmanager.spi.ValueTier;
 import io.kvmanager.spi.ValueTierProvider;
@@ -31,7 +33,6 @@ import java.util.SortedSet;
 /** A value tier over a small slab, what it must hold, and a check of everything that one selection promises. */
 final class ValueTierRig implements AutoCloseable {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
 
     final CacheGeometry geometry;
     final Device device;
@@ -39,9 +40,10 @@ final class ValueTierRig implements AutoCloseable {
     final CopyLog copies;
     final ValueTier tier;
     final AttentionWorkspace workspace;
-    final MemorySegment valueTable;
-    final MemorySegment homeTable;
-    final FetchTally tally = new FetchTally();
+    final IntTable valueTable;
+    final IntTable homeTable;
+    final DeviceCount blockCount;
+    final FetchTally tally;
     final Random random;
     final int maxBlocks;
 
@@ -99,8 +101,10 @@ final class ValueTierRig implements AutoCloseable {
                 ids.subList(0, cached).stream().mapToInt(Integer::intValue).toArray(),
                 homes);
         workspace = new AttentionWorkspace(device, geometry, maxBlocks * geometry.blockTokens());
-        valueTable = device.allocate(Tier.DEVICE, 4L * maxBlocks);
-        homeTable = device.allocate(Tier.DEVICE, 4L * maxBlocks);
+        valueTable = device.table(device.allocate(Tier.DEVICE, 4L * maxBlocks));
+        homeTable = device.table(device.allocate(Tier.DEVICE, 4L * maxBlocks));
+        blockCount = new DeviceCount(device.table(device.allocate(Tier.DEVICE, 4)), 0, maxBlocks);
+        tally = new FetchTally(device, device.allocate(Tier.DEVICE, FetchTally.COUNTER_BYTES));
     }
 
     byte[] randomBlock() {
@@ -156,8 +160,8 @@ final class ValueTierRig implements AutoCloseable {
         for (int block = 0; block < blocks; block++) {
             boolean resident = random.nextDouble() < residentShare || block >= homes.size();
             boolean homed = !resident || (block < homes.size() && random.nextBoolean());
-            valueTable.setAtIndex(INT, block, resident ? deviceBlocks.get(block) : ABSENT);
-            homeTable.setAtIndex(INT, block, homed ? homes.get(block) : ABSENT);
+            valueTable.set(block, resident ? deviceBlocks.get(block) : ABSENT);
+            homeTable.set(block, homed ? homes.get(block) : ABSENT);
         }
     }
 
@@ -196,7 +200,9 @@ final class ValueTierRig implements AutoCloseable {
     }
 
     void select(int blocks) {
-        tier.select(workspace, blocks, valueTable, homeTable, tally);
+        blockCount.set(blocks);
+        tier.select(workspace, blockCount, valueTable, homeTable, tally);
+        tally.attention();
     }
 
     /** Selects and checks list, bytes, rest and counts against the oracle. */
@@ -205,7 +211,7 @@ final class ValueTierRig implements AutoCloseable {
         double[][] mass = new double[geometry.queryHeads()][blocks];
         boolean[] resident = new boolean[blocks];
         for (int block = 0; block < blocks; block++) {
-            resident[block] = valueTable.getAtIndex(INT, block) != ABSENT;
+            resident[block] = valueTable.get(block) != ABSENT;
             for (int head = 0; head < mass.length; head++) {
                 mass[head][block] = workspace.mass().getAtIndex(FLOAT, at(head, block));
             }
@@ -224,7 +230,7 @@ final class ValueTierRig implements AutoCloseable {
             SortedSet<Integer> chosen = oracle.chosen(kvHead, mass, resident);
             checkList(kvHead, chosen, resident, listed, message);
             for (int block : chosen) {
-                boolean hit = held.contains(new CopyLog.HostTile(homeTable.getAtIndex(INT, block), kvHead));
+                boolean hit = held.contains(new CopyLog.HostTile(homeTable.get(block), kvHead));
                 hits += hit ? 1 : 0;
                 misses += hit ? 0 : 1;
             }
@@ -259,10 +265,10 @@ final class ValueTierRig implements AutoCloseable {
             int tile = tiles.tile(kvHead, entry++);
             assertTrue(listed.add(tile), "tile " + tile + " is listed twice; " + message);
             if (resident[block]) {
-                assertEquals(geometry.tileIndex(valueTable.getAtIndex(INT, block), kvHead), tile, message);
+                assertEquals(geometry.tileIndex(valueTable.get(block), kvHead), tile, message);
             } else {
                 assertTrue(cacheBlocks.contains(tile / geometry.kvHeads()), "tile " + tile + "; " + message);
-                checkBytes(tile, homeTable.getAtIndex(INT, block), kvHead, message);
+                checkBytes(tile, homeTable.get(block), kvHead, message);
             }
         }
         assertEquals(entry, tiles.count(kvHead), "list of KV head " + kvHead + "; " + message);

@@ -105,6 +105,11 @@ final class HostStore {
         return references[home];
     }
 
+    /** References of every home; not a copy. */
+    int[] referenceCounts() {
+        return references;
+    }
+
     /** Throws unless the home holds a block. */
     void requireUsed(int home) {
         requireInRange(home);

@@ -4,8 +4,10 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.PlacementPolicy;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.TileResidency;
 import io.kvmanager.spi.ValueTier;
 import io.kvmanager.spi.ValueTierProvider;
+import java.util.Arrays;
 
 /** Keeps V in the host memory of the cache's device, and fetched tiles in blocks of the cache's slab. */
 public final class HostValueTierProvider implements ValueTierProvider {
@@ -20,7 +22,7 @@ public final class HostValueTierProvider implements ValueTierProvider {
 
     @Override
     public long deviceTableBytes(CacheGeometry geometry, PlacementPolicy.Offloaded placement, int hostBlocks) {
-        return TileCache.tableBytes(geometry, placement, hostBlocks);
+        return TileResidency.tableBytes(geometry, placement.tileCacheBlocks(geometry), hostBlocks);
     }
 
     /**
@@ -52,6 +54,12 @@ public final class HostValueTierProvider implements ValueTierProvider {
             throw new IllegalArgumentException(hostBlocks + " host blocks are not accepted; accepted: 0 to "
                     + Integer.MAX_VALUE / geometry.kvHeads());
         }
-        return new HostValueTier(device, geometry, kernels, placement, tileCacheBlocks, hostBlocks);
+        return new HostValueTier(
+                device,
+                geometry,
+                kernels,
+                placement.selection(),
+                Arrays.stream(tileCacheBlocks).boxed().toList(),
+                hostBlocks);
     }
 }

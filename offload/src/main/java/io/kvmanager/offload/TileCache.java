@@ -3,18 +3,18 @@ package io.kvmanager.offload;
 import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.PlacementPolicy;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.TileResidency;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Which fetched tiles are in device memory: CLOCK with a second chance over flat int32 arrays, so that the same
- * algorithm can run where attention runs.
+ * Which fetched tiles are in device memory: CLOCK with a second chance over flat int32 arrays, laid out as
+ * {@link TileResidency#tableBytes} says, so that the same algorithm can run where attention runs.
  *
  * <pre>
  * tile = home * kvHeads + kvHead         what is fetched
@@ -24,6 +24,7 @@ import java.util.List;
  * tileOfSlot  [slots]                    tile in a slot, or ABSENT: the inverse
  * referenced  [slots]                    1 if hit since the hand passed
  * stamp       [slots]                    step that last used the slot; 0 never
+ * freeSlots   [0 .. freeCount)           a stack
  * </pre>
  *
  * A step is:
@@ -44,52 +45,47 @@ final class TileCache {
     private final int tileBytes;
     private final int slots;
     private final AttentionKernels kernels;
-    private final HostStore store;
+    private final MemorySegment store;
+    private final CacheGeometry geometry;
     private final MemorySegment slotOfTile;
     private final MemorySegment tileOfSlot;
     private final MemorySegment referenced;
     private final MemorySegment stamp;
-    private final int[] slabTiles;
-    private final int[] freeSlots;
+    private final MemorySegment freeSlots;
+    private final MemorySegment blocks;
     private final int tiles;
     private int freeCount;
     private int hand;
     private int step;
 
-    /**
-     * An empty cache.
-     *
-     * @param blocks block ids that are split into slots
-     * @param homes homes of {@code store}
-     */
-    TileCache(
-            Device device, CacheGeometry geometry, AttentionKernels kernels, HostStore store, int[] blocks, int homes) {
+    /** An empty cache. */
+    TileCache(Device device, AttentionKernels kernels, TileResidency.Request request) {
+        this.geometry = request.geometry();
         this.kvHeads = geometry.kvHeads();
         this.tileBytes = geometry.tileBytes();
         this.kernels = kernels;
-        this.store = store;
-        this.slots = Math.multiplyExact(blocks.length, kvHeads);
-        this.tiles = Math.multiplyExact(homes, kvHeads);
-        this.slotOfTile = device.allocate(Tier.DEVICE, 4L * tiles);
-        this.tileOfSlot = device.allocate(Tier.DEVICE, 4L * slots);
-        this.referenced = device.allocate(Tier.DEVICE, 4L * slots);
-        this.stamp = device.allocate(Tier.DEVICE, 4L * slots);
-        this.slabTiles = new int[slots];
-        this.freeSlots = new int[slots];
-        for (int tile = 0; tile < tiles; tile++) {
-            slotOfTile.setAtIndex(INT, tile, ABSENT);
-        }
+        this.store = request.store();
+        this.slots = Math.multiplyExact(request.tileCacheBlocks().size(), kvHeads);
+        this.tiles = Math.multiplyExact(request.homes(), kvHeads);
+        MemorySegment tables = device.allocate(
+                Tier.DEVICE,
+                TileResidency.tableBytes(geometry, request.tileCacheBlocks().size(), request.homes()));
+        long slotBytes = 4L * slots;
+        slotOfTile = tables.asSlice(0, 4L * tiles);
+        tileOfSlot = tables.asSlice(4L * tiles, slotBytes);
+        referenced = tables.asSlice(4L * tiles + slotBytes, slotBytes);
+        stamp = tables.asSlice(4L * tiles + 2 * slotBytes, slotBytes);
+        freeSlots = tables.asSlice(4L * tiles + 3 * slotBytes, slotBytes);
+        blocks = tables.asSlice(4L * tiles + 4 * slotBytes, slotBytes / kvHeads);
+        slotOfTile.fill((byte) 0xff); // ABSENT is all ones
+        tileOfSlot.fill((byte) 0xff);
         for (int slot = 0; slot < slots; slot++) {
-            tileOfSlot.setAtIndex(INT, slot, ABSENT);
-            slabTiles[slot] = geometry.tileIndex(blocks[slot / kvHeads], slot % kvHeads);
-            freeSlots[slot] = slots - 1 - slot;
+            freeSlots.setAtIndex(INT, slot, slots - 1 - slot);
+        }
+        for (int i = 0; i < request.tileCacheBlocks().size(); i++) {
+            blocks.setAtIndex(INT, i, request.tileCacheBlocks().get(i));
         }
         freeCount = slots;
-    }
-
-    /** Device bytes of the four arrays. */
-    static long tableBytes(CacheGeometry geometry, PlacementPolicy.Offloaded placement, int homes) {
-        return 4L * geometry.kvHeads() * (homes + 3L * placement.tileCacheBlocks(geometry));
     }
 
     /** Opens a step: from here on, what it touches or fetches stays until the next. */
@@ -118,7 +114,7 @@ final class TileCache {
 
     /** Tile index of a slot in the slab. */
     int slabTile(int slot) {
-        return slabTiles[slot];
+        return geometry.tileIndex(blocks.getAtIndex(INT, slot / kvHeads), slot % kvHeads);
     }
 
     /** Copies an absent tile into a slot and returns the slot. A copy that fails leaves the slot free. */
@@ -126,10 +122,10 @@ final class TileCache {
         if (freeCount == 0) {
             drop(victim());
         }
-        int slot = freeSlots[freeCount - 1];
-        kernels.loadTile(store.memory(), store.offset(home) + (long) kvHead * tileBytes, slabTiles[slot]);
-        freeCount--;
+        int slot = freeSlots.getAtIndex(INT, freeCount - 1);
         int tile = home * kvHeads + kvHead;
+        kernels.loadTile(store, (long) tile * tileBytes, slabTile(slot));
+        freeCount--;
         slotOfTile.setAtIndex(INT, tile, slot);
         tileOfSlot.setAtIndex(INT, slot, tile);
         referenced.setAtIndex(INT, slot, 0);
@@ -150,7 +146,7 @@ final class TileCache {
     private void drop(int slot) {
         slotOfTile.setAtIndex(INT, tileOfSlot.getAtIndex(INT, slot), ABSENT);
         tileOfSlot.setAtIndex(INT, slot, ABSENT);
-        freeSlots[freeCount++] = slot;
+        freeSlots.setAtIndex(INT, freeCount++, slot);
     }
 
     private int victim() {
@@ -168,8 +164,12 @@ final class TileCache {
         throw new IllegalStateException("one step wants more tiles than the tile cache's " + slots + " slots");
     }
 
-    /** Recounts everything; a line for each thing that differs. */
-    List<String> audit() {
+    /**
+     * Recounts everything; a line for each thing that differs.
+     *
+     * @param references references of each home
+     */
+    List<String> audit(int[] references) {
         List<String> found = new ArrayList<>();
         int held = 0;
         for (int slot = 0; slot < slots; slot++) {
@@ -183,7 +183,7 @@ final class TileCache {
             } else if (slotOfTile.getAtIndex(INT, tile) != slot) {
                 found.add("tile slot " + slot + " holds tile " + tile + ", which is in slot "
                         + slotOfTile.getAtIndex(INT, tile));
-            } else if (store.references(tile / kvHeads) <= 0) {
+            } else if (references[tile / kvHeads] <= 0) {
                 found.add("tile slot " + slot + " holds a tile of home " + tile / kvHeads + ", which is free");
             }
         }
@@ -197,8 +197,9 @@ final class TileCache {
             found.add(held + " held tile slots and " + freeCount + " free ones are not " + slots);
         }
         for (int i = 0; i < freeCount; i++) {
-            if (tileOfSlot.getAtIndex(INT, freeSlots[i]) != ABSENT) {
-                found.add("tile slot " + freeSlots[i] + " is on the free list and holds a tile");
+            int slot = freeSlots.getAtIndex(INT, i);
+            if (tileOfSlot.getAtIndex(INT, slot) != ABSENT) {
+                found.add("tile slot " + slot + " is on the free list and holds a tile");
             }
         }
         return found;

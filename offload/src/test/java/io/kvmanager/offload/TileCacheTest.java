@@ -9,9 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.ElementType;
 import io.kvmanager.Tier;
+import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.ProviderSelection;
+import io.kvmanager.spi.TileResidency;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -66,7 +68,10 @@ class TileCacheTest {
         for (int i = 0; i < HOMES; i++) {
             store.take();
         }
-        return new TileCache(device, GEOMETRY, device.kernels(GEOMETRY, slab), store, new int[] {1, 0}, HOMES);
+        return new TileCache(
+                device,
+                device.kernels(GEOMETRY, slab),
+                new TileResidency.Request(GEOMETRY, new ValueSelection.TopN(1), store.memory(), HOMES, List.of(1, 0)));
     }
 
     @AfterEach
@@ -79,6 +84,10 @@ class TileCacheTest {
         for (int home = 0; home < SLOTS; home++) {
             cache.fetch(home, 0);
         }
+    }
+
+    private List<String> audit() {
+        return cache.audit(store.referenceCounts());
     }
 
     private boolean holds(int home) {
@@ -98,7 +107,7 @@ class TileCacheTest {
         cache.beginStep();
         cache.fetch(6, 0);
         cache.fetch(7, 0);
-        assertEquals(List.of(), cache.audit());
+        assertEquals(List.of(), audit());
         assertFalse(holds(0) && holds(1), "one chance, not two");
     }
 
@@ -113,7 +122,7 @@ class TileCacheTest {
         }
         assertEquals(List.of(true, true, true, true), List.of(holds(2), holds(4), holds(5), holds(6)));
         assertThrows(IllegalStateException.class, () -> cache.fetch(7, 0));
-        assertEquals(List.of(), cache.audit());
+        assertEquals(List.of(), audit());
     }
 
     @Test
@@ -124,31 +133,30 @@ class TileCacheTest {
         cache.beginStep();
         cache.fetch(4, 1);
         assertEquals(List.of(true, false, true, true), List.of(holds(0), holds(1), holds(2), holds(3)));
-        assertEquals(List.of(), cache.audit());
+        assertEquals(List.of(), audit());
     }
 
     @Test
     void theAuditNamesWhatDiffers() {
         fillWithHomes0To3();
-        MemorySegment slotOfTile = device.taken.get(2);
-        MemorySegment tileOfSlot = device.taken.get(3);
+        MemorySegment slotOfTile = device.taken.getLast();
+        MemorySegment tileOfSlot = slotOfTile.asSlice(4L * HOMES * GEOMETRY.kvHeads());
         assertDamageIsFound(slotOfTile, 0, 3, "tile 0");
         assertDamageIsFound(slotOfTile, 15, 0, "tile 15");
         assertDamageIsFound(slotOfTile, 15, 99, "slot 99");
         assertDamageIsFound(tileOfSlot, 2, ABSENT, "free ones are not 4");
         assertDamageIsFound(tileOfSlot, 2, 16, "tile 16");
         store.release(3);
-        assertEquals(1, cache.audit().size());
-        assertNotEquals(
-                -1, cache.audit().getFirst().indexOf("home 3"), cache.audit().getFirst());
+        assertEquals(1, audit().size());
+        assertNotEquals(-1, audit().getFirst().indexOf("home 3"), audit().getFirst());
     }
 
     private void assertDamageIsFound(MemorySegment table, int index, int value, String named) {
         int sound = table.getAtIndex(ValueLayout.JAVA_INT, index);
         table.setAtIndex(ValueLayout.JAVA_INT, index, value);
-        List<String> found = cache.audit();
+        List<String> found = audit();
         table.setAtIndex(ValueLayout.JAVA_INT, index, sound);
         assertNotEquals(-1, String.join("; ", found).indexOf(named), () -> found + " must name " + named);
-        assertEquals(List.of(), cache.audit());
+        assertEquals(List.of(), audit());
     }
 }

@@ -16,9 +16,11 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.KvCacheBackend;
+import io.kvmanager.spi.ProviderSelection;
+import io.kvmanager.spi.RowExchange;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -31,14 +33,14 @@ import java.util.List;
  * <pre>
  * region of sequence s, layer l, role r (0 = K, 1 = V):
  *   blocks ((s * layers + l) * 2 + r) * blocksPerLayer ..., in order; the table is the identity from there
+ * tables: [blocks] the identity, [maxSequences] blocks of a layer of each sequence
  * </pre>
  */
 final class ContiguousBackend implements KvCacheBackend {
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-
     private final KvCacheConfig config;
     private final CacheGeometry geometry;
     private final Device device;
+    private final RowExchange exchange;
     private final MemorySegment tables;
     private final MemorySegment slab;
     private final AttentionKernels kernels;
@@ -51,6 +53,7 @@ final class ContiguousBackend implements KvCacheBackend {
     ContiguousBackend(KvCacheConfig config, Device device) {
         this.config = config;
         this.device = device;
+        this.exchange = device.exchange();
         geometry = config.geometry();
         blocksPerLayer = geometry.blocksFor(config.maxSequenceTokens());
         MemoryPlan plan = plan(config);
@@ -58,9 +61,8 @@ final class ContiguousBackend implements KvCacheBackend {
         tables = device.allocate(Tier.DEVICE, plan.tableBytes());
         kernels = device.kernels(geometry, slab);
         workspace = new AttentionWorkspace(device, geometry, config.maxSequenceTokens());
-        for (int block = 0; block < plan.blocks(); block++) {
-            tables.setAtIndex(INT, block, block);
-        }
+        int[] identity = RowSelection.all(plan.blocks()).rows();
+        device.write(MemorySegment.ofArray(identity), tables, 0, 4L * identity.length);
         open.addAll(Collections.nCopies(config.maxSequences(), null));
     }
 
@@ -71,8 +73,9 @@ final class ContiguousBackend implements KvCacheBackend {
         return new MemoryPlan(
                 blocks,
                 (long) blocks * geometry.blockBytes(),
-                4L * blocks,
-                AttentionWorkspace.bytes(geometry, config.maxSequenceTokens()),
+                4L * blocks + 4L * config.maxSequences(),
+                AttentionWorkspace.bytes(geometry, config.maxSequenceTokens())
+                        + ProviderSelection.scratchBytes(config.device(), geometry, config.maxSequenceTokens()),
                 0,
                 perSequence,
                 0,
@@ -113,14 +116,32 @@ final class ContiguousBackend implements KvCacheBackend {
         return slab.byteSize() / config.maxSequences();
     }
 
-    private MemorySegment table(int region, int layer, int role) {
-        long first = ((long) (region * geometry.layers() + layer) * 2 + role) * blocksPerLayer;
-        return tables.asSlice(4 * first, 4L * blocksPerLayer);
+    private int firstBlock(int region, int layer, int role) {
+        return ((region * geometry.layers() + layer) * 2 + role) * blocksPerLayer;
+    }
+
+    private MemorySegment table(int firstBlock) {
+        return tables.asSlice(4L * firstBlock, 4L * blocksPerLayer);
+    }
+
+    private DeviceCount blockCount(int region) {
+        long at = tables.byteSize() - 4L * (config.maxSequences() - region);
+        return new DeviceCount(device.table(tables.asSlice(at, 4)), 0, blocksPerLayer);
     }
 
     @Override
     public String deviceDescription() {
         return device.description();
+    }
+
+    @Override
+    public long stream() {
+        return device.stream();
+    }
+
+    @Override
+    public synchronized void synchronize() {
+        device.synchronize();
     }
 
     @Override
@@ -165,13 +186,15 @@ final class ContiguousBackend implements KvCacheBackend {
         private final StepProtocol step = new StepProtocol();
         private final MemorySegment[] keys = new MemorySegment[geometry.layers()];
         private final MemorySegment[] values = new MemorySegment[geometry.layers()];
+        private final DeviceCount blocks;
         private int length;
 
         Sequence(int region) {
             this.region = region;
+            this.blocks = blockCount(region);
             for (int layer = 0; layer < keys.length; layer++) {
-                keys[layer] = table(region, layer, 0);
-                values[layer] = table(region, layer, 1);
+                keys[layer] = table(firstBlock(region, layer, 0));
+                values[layer] = table(firstBlock(region, layer, 1));
             }
         }
 
@@ -218,7 +241,10 @@ final class ContiguousBackend implements KvCacheBackend {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, true);
                 store(layer, rows, k, v);
-                kernels.attendPrompt(q, rows, length, keys[layer], values[layer], out, workspace.weights());
+                MemorySegment queries = exchange.queries(q);
+                MemorySegment output = exchange.output(out);
+                kernels.attendPrompt(queries, rows, length, keys[layer], values[layer], output, workspace.weights());
+                exchange.deliver(out);
                 step.layerDone(keys.length);
                 return RowSelection.all(rows);
             }
@@ -229,22 +255,24 @@ final class ContiguousBackend implements KvCacheBackend {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, false);
                 store(layer, 1, k, v);
-                kernels.scores(q, keys[layer], length + 1, workspace);
-                workspace.tiles().clear();
-                workspace.tiles().addBlocks(geometry, values[layer], geometry.blocksFor(length + 1));
-                kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
+                kernels.scores(exchange.queries(q), keys[layer], length + 1, workspace);
+                kernels.list(geometry, values[layer], blocks, workspace.tiles());
+                MemorySegment output = exchange.output(out);
+                kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), output, false);
+                exchange.deliver(out);
                 step.layerDone(keys.length);
             }
         }
 
         private void store(int layer, int rows, MemorySegment k, MemorySegment v) {
-            int block = geometry.blocksFor(length);
-            for (; block < geometry.blocksFor(length + rows); block++) {
-                kernels.zero(keys[layer].getAtIndex(INT, block));
-                kernels.zero(values[layer].getAtIndex(INT, block));
+            int end = geometry.blocksFor(length + rows);
+            for (int block = geometry.blocksFor(length); block < end; block++) {
+                kernels.zero(firstBlock(region, layer, 0) + block);
+                kernels.zero(firstBlock(region, layer, 1) + block);
             }
-            kernels.append(keys[layer], length, k, rows);
-            kernels.append(values[layer], length, v, rows);
+            blocks.set(end);
+            kernels.append(keys[layer], length, exchange.keys(k), rows);
+            kernels.append(values[layer], length, exchange.values(v), rows);
         }
 
         @Override
@@ -260,7 +288,7 @@ final class ContiguousBackend implements KvCacheBackend {
                 step.requireIdle();
                 Sequence copy = (Sequence) openSequence();
                 long bytes = regionBytes();
-                MemorySegment.copy(slab, region * bytes, slab, copy.region * bytes, bytes);
+                device.copy(slab, region * bytes, slab, copy.region * bytes, bytes);
                 copy.length = length;
                 return copy;
             }

@@ -12,7 +12,6 @@ import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * What happens in one layer, step by step.
@@ -50,27 +49,21 @@ final class LayerAttention {
         this.tally = tally;
     }
 
-    /** One token behind what the layer holds. */
-    void token(LayerBlocks layer, MemorySegment q, MemorySegment k, MemorySegment v, int position, MemorySegment out) {
-        layer.append(k, v, position);
-        kernels.scores(q, layer.keys, layer.kept(), workspace);
-        int blocks = layer.shape.blocks();
-        tier.select(workspace, blocks, layer.values, layer.homes, tally);
+    /** One token that the layer has room for. Launches only: what changes from step to step is in device memory. */
+    void token(LayerBlocks layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+        layer.append(k, v, 1);
+        kernels.scores(q, layer.keys.memory(), layer.slots, workspace);
+        tier.select(workspace, layer.blocks, layer.values, layer.homes, tally);
         kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
         switch (compensation) {
             case NONE -> {}
-            case RENORMALISE -> kernels.renormalise(geometry, workspace, blocks, out);
-            case MEAN -> addMeans(layer, out);
+            case RENORMALISE -> kernels.renormalise(geometry, workspace, layer.blocks, out);
+            case MEAN -> {
+                kernels.list(geometry, layer.summaries.memory(), layer.summaryBlocks, workspace.summaryTiles());
+                kernels.values(workspace.rest(), workspace.maxBlocks(), workspace.summaryTiles(), out, true);
+            }
         }
-        layer.remember(q, workspace.logSumExp(), position);
-    }
-
-    private void addMeans(LayerBlocks layer, MemorySegment out) {
-        if (layer.shape.residentFrom() > layer.shape.sinkBlocks()) {
-            workspace.summaryTiles().clear();
-            workspace.summaryTiles().addBlocks(geometry, layer.summaries, layer.shape.summaryEnd());
-            kernels.values(workspace.rest(), workspace.maxBlocks(), workspace.summaryTiles(), out, true);
-        }
+        layer.remember(q, workspace.logSumExp());
     }
 
     /** Several tokens behind what the layer holds, one after the other. */
@@ -85,13 +78,14 @@ final class LayerAttention {
         long queryBytes = 4L * geometry.queryRowElements();
         long keyBytes = 4L * geometry.keyValueRowElements();
         for (int row = 0; row < rows; row++) {
+            layer.extend(positions[row]);
             token(
                     layer,
                     q.asSlice(row * queryBytes, queryBytes),
                     k.asSlice(row * keyBytes, keyBytes),
                     v.asSlice(row * keyBytes, keyBytes),
-                    positions[row],
                     out.asSlice(row * queryBytes, queryBytes));
+            tally.attention();
         }
     }
 
@@ -105,7 +99,7 @@ final class LayerAttention {
     RowSelection prompt(LayerBlocks layer, MemorySegment q, int rows, int tokens, int[] positions, MemorySegment out) {
         // The scores' memory is free during a prompt: [rows][queryHeads] fits [queryHeads][maxTokens].
         MemorySegment statistics = workspace.weights();
-        kernels.attendPrompt(q, rows, 0, layer.keys, layer.values, out, statistics);
+        kernels.attendPrompt(q, rows, 0, layer.keys.memory(), layer.values.memory(), out, statistics);
         int recent = schedule.recentAfterPrompt(tokens);
         RowSelection survivors = RowSelection.all(rows);
         int kept = schedule.keptAfterPrompt(layer.shape.layer, rows);
@@ -117,7 +111,7 @@ final class LayerAttention {
             choose(layer, q, statistics, rows, kept, Math.min(recent, kept));
         }
         rememberLast(layer, q, statistics, rows, positions);
-        layer.keepOfPrompt(selection.kept(), kept, recent);
+        layer.keepOfPrompt(selection, kept, recent);
         return survivors;
     }
 
@@ -126,8 +120,9 @@ final class LayerAttention {
         int context = rows - recent;
         int sinks = schedule.sinkTokens();
         int poolingWidth = 1;
+        float[] scores;
         if (retention instanceof RetentionPolicy.Local) {
-            selection.scores().asSlice(0, 4L * context).fill((byte) 0);
+            scores = selection.equalScores(context);
         } else {
             int voters = recent;
             double distanceWeight = 1;
@@ -137,15 +132,15 @@ final class LayerAttention {
                 voters = Math.min(perLayer.observationQueries(), recent);
                 poolingWidth = perLayer.poolingWidth();
             }
-            score(layer, q, statistics, rows, voters, context, distanceWeight);
+            scores = score(layer, q, statistics, rows, voters, context, distanceWeight);
         }
         int end = selection
                 .pivotalContext()
-                .choose(selection.scores(), context, keep - recent, sinks, poolingWidth, 0, selection.kept(), 0);
+                .choose(scores, context, keep - recent, sinks, poolingWidth, 0, selection.kept(), 0);
         selection.appendRange(end, context, rows);
     }
 
-    private void score(
+    private float[] score(
             LayerBlocks layer,
             MemorySegment q,
             MemorySegment statistics,
@@ -154,20 +149,19 @@ final class LayerAttention {
             int context,
             double distanceWeight) {
         for (int row = 0; row < voters; row++) {
-            selection
-                    .rowWeights()
-                    .setAtIndex(ValueLayout.JAVA_FLOAT, row, QueryWindow.rowWeight(row, voters, distanceWeight));
+            selection.weights()[row] = QueryWindow.rowWeight(row, voters, distanceWeight);
         }
         long first = (long) rows - voters;
         kernels.columnScores(
                 q.asSlice(first * 4L * geometry.queryRowElements()),
                 statistics.asSlice(first * 4L * geometry.queryHeads()),
-                selection.rowWeights(),
+                selection.writeWeights(voters),
                 voters,
-                layer.keys,
+                layer.keys.memory(),
                 0,
                 context,
                 selection.scores());
+        return selection.readScores(context);
     }
 
     private void rememberLast(LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int[] positions) {
@@ -176,10 +170,10 @@ final class LayerAttention {
             return;
         }
         for (int row = Math.max(0, rows - window.capacity()); row < rows; row++) {
+            layer.extendQueries(positions[row]);
             layer.remember(
                     q.asSlice(row * 4L * geometry.queryRowElements(), 4L * geometry.queryRowElements()),
-                    statistics.asSlice(row * 4L * geometry.queryHeads(), 4L * geometry.queryHeads()),
-                    positions[row]);
+                    statistics.asSlice(row * 4L * geometry.queryHeads(), 4L * geometry.queryHeads()));
         }
     }
 
@@ -188,23 +182,25 @@ final class LayerAttention {
         int keepers = schedule.keptOfWindow(layer.shape.layer);
         int frontier = layer.shape.frontier();
         QueryWindow window = layer.queries;
+        float[] scores;
         if (window != null) {
             double distanceWeight = retention instanceof RetentionPolicy.Pyramid pyramid ? pyramid.distanceWeight() : 1;
-            window.weights(distanceWeight, selection.rowWeights());
+            window.weights(distanceWeight, selection.weights());
             window.read(selection.queries());
             kernels.columnScores(
                     selection.queries(),
                     window.logSumExp(),
-                    selection.rowWeights(),
+                    selection.writeWeights(window.capacity()),
                     window.capacity(),
-                    layer.keys,
+                    layer.keys.memory(),
                     frontier,
                     GENERATION_WINDOW,
                     selection.scores());
+            scores = selection.readScores(GENERATION_WINDOW);
+        } else {
+            scores = selection.equalScores(GENERATION_WINDOW);
         }
-        selection
-                .pivotalContext()
-                .choose(selection.scores(), GENERATION_WINDOW, keepers, 0, 1, frontier, selection.kept(), 0);
-        layer.pruneWindow(selection.kept(), keepers);
+        selection.pivotalContext().choose(scores, GENERATION_WINDOW, keepers, 0, 1, frontier, selection.kept(), 0);
+        layer.pruneWindow(selection, keepers);
     }
 }

@@ -5,11 +5,13 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,13 +29,14 @@ import org.jspecify.annotations.Nullable;
  * A block that another sequence also holds is replaced by a copy before it is written to.
  */
 final class LayerBlocks {
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-
     final LayerShape shape;
-    final MemorySegment keys;
-    final MemorySegment values;
-    final MemorySegment homes;
-    final MemorySegment summaries;
+    final DeviceCount slots;
+    final DeviceCount blocks;
+    final DeviceCount summaryBlocks;
+    final IntTable keys;
+    final IntTable values;
+    final IntTable homes;
+    final IntTable summaries;
     final @Nullable QueryWindow queries;
     private final int[] positions;
     private final BlockPool pool;
@@ -45,11 +48,14 @@ final class LayerBlocks {
 
     LayerBlocks(LayerShape shape, PagedBackend backend, TableLayout.Tables tables, Reservation reservation) {
         this.shape = shape;
+        this.slots = tables.slots();
+        this.blocks = tables.blocks();
+        this.summaryBlocks = tables.summaryBlocks();
         this.keys = tables.keys();
         this.values = tables.values();
         this.homes = tables.homes();
         this.summaries = tables.summaries();
-        this.queries = tables.queryWindow(backend, shape.layer);
+        this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
         this.tier = backend.tier();
         this.kernels = backend.kernels();
@@ -57,9 +63,10 @@ final class LayerBlocks {
         this.blockTokens = backend.geometry().blockTokens();
         this.blockBytes = backend.geometry().blockBytes();
         this.positions = new int[backend.config().maxSequenceTokens()];
-        for (MemorySegment table : new MemorySegment[] {keys, values, homes, summaries}) {
-            table.fill((byte) 0xff); // ABSENT is all ones
+        for (IntTable table : List.of(keys, values, homes, summaries)) {
+            table.fill(0, table.size(), ABSENT);
         }
+        publish();
     }
 
     int kept() {
@@ -94,30 +101,30 @@ final class LayerBlocks {
         return shared;
     }
 
-    private int shared(MemorySegment table, int entry) {
-        if (4L * entry >= table.byteSize()) {
+    private int shared(IntTable table, int entry) {
+        if (entry >= table.size()) {
             return 0;
         }
-        int id = table.getAtIndex(INT, entry);
+        int id = table.get(entry);
         return id != ABSENT && pool.references(id) > 1 ? 1 : 0;
     }
 
     // ---- appending ----
 
-    /** Appends {@code rows} tokens; {@code tokenPositions[i]} is the position of row i. */
-    void append(MemorySegment k, MemorySegment v, int rows, int[] tokenPositions) {
-        int first = shape.kept();
-        System.arraycopy(tokenPositions, 0, positions, first, rows);
-        appendRows(k, v, rows);
+    /** Makes room for {@code rows} tokens; {@code tokenPositions[i]} is the position of row i. */
+    void extend(int rows, int[] tokenPositions) {
+        System.arraycopy(tokenPositions, 0, positions, shape.kept(), rows);
+        makeRoom(rows);
     }
 
-    /** Appends one token. */
-    void append(MemorySegment k, MemorySegment v, int position) {
+    /** Makes room for one token and, where queries vote, for its query. */
+    void extend(int position) {
         positions[shape.kept()] = position;
-        appendRows(k, v, 1);
+        makeRoom(1);
+        extendQueries(position);
     }
 
-    private void appendRows(MemorySegment k, MemorySegment v, int rows) {
+    private void makeRoom(int rows) {
         int first = shape.kept();
         if (first == 0 && queries != null) {
             queries.allocate(reservation);
@@ -127,13 +134,43 @@ final class LayerBlocks {
             makeWritable(values, first / blockTokens, Account.OPEN);
         }
         for (int block = shape.blocks(); block < shape.blocksFor(first + rows); block++) {
-            keys.setAtIndex(INT, block, zeroed(Account.OPEN));
-            values.setAtIndex(INT, block, zeroed(Account.OPEN));
-            homes.setAtIndex(INT, block, ABSENT);
+            keys.set(block, zeroed(Account.OPEN));
+            values.set(block, zeroed(Account.OPEN));
+            homes.set(block, ABSENT);
         }
-        kernels.append(keys, first, k, rows);
-        kernels.append(values, first, v, rows);
         shape.append(rows);
+        publish();
+    }
+
+    /** Makes room for a query to vote with later. */
+    void extendQueries(int position) {
+        QueryWindow window = queries;
+        if (window != null) {
+            for (int i = window.firstWrittenBlock(); i <= window.lastWrittenBlock(); i++) {
+                makeWritable(window.table(), i, Account.QUERY_WINDOW);
+            }
+            window.advance(position);
+        }
+    }
+
+    /** Stores the rows that room was made for last. */
+    void append(MemorySegment k, MemorySegment v, int rows) {
+        kernels.append(keys.memory(), slots, k, rows);
+        kernels.append(values.memory(), slots, v, rows);
+    }
+
+    /** Stores the query that room was made for last. */
+    void remember(MemorySegment q, MemorySegment logSumExp) {
+        if (queries != null) {
+            queries.store(q, logSumExp);
+        }
+    }
+
+    /** Tells kernels what the shape says. */
+    private void publish() {
+        slots.set(shape.kept());
+        blocks.set(shape.blocks());
+        summaryBlocks.set(shape.residentFrom() > shape.sinkBlocks() ? shape.summaryEnd() : 0);
     }
 
     private int zeroed(Account account) {
@@ -142,66 +179,56 @@ final class LayerBlocks {
         return id;
     }
 
-    private void makeWritable(MemorySegment table, int entry, Account account) {
-        int id = table.getAtIndex(INT, entry);
+    private void makeWritable(IntTable table, int entry, Account account) {
+        int id = table.get(entry);
         if (pool.references(id) > 1) {
             int copy = reservation.allocate(account);
             kernels.copyBlock(id, copy);
             reservation.release(id);
-            table.setAtIndex(INT, entry, copy);
-        }
-    }
-
-    /** Remembers a query to vote with later. */
-    void remember(MemorySegment q, MemorySegment logSumExp, int position) {
-        QueryWindow window = queries;
-        if (window != null) {
-            for (int i = window.firstWrittenBlock(); i <= window.lastWrittenBlock(); i++) {
-                makeWritable(window.table(), i, Account.QUERY_WINDOW);
-            }
-            window.add(q, logSumExp, position);
+            table.set(entry, copy);
         }
     }
 
     // ---- pruning ----
 
-    /** Behind a first prompt: keeps the {@code count} slots in {@code kept} and gives the rest back. */
-    void keepOfPrompt(MemorySegment kept, int count, int recent) {
+    /** Behind a first prompt: keeps the first {@code count} slots of {@code kept} and gives the rest back. */
+    void keepOfPrompt(SelectionWorkspace selection, int count, int recent) {
         int before = shape.blocks();
         if (count < shape.kept()) {
-            move(kept, count, 0);
+            move(selection, count, 0);
         }
         shape.prompt(count, recent);
         releaseBlocks(shape.blocks(), before);
+        publish();
     }
 
     /**
      * Prunes the window of 16 tokens at the frontier.
      *
-     * @param kept {@code keepers} slots of the window, ascending; room for all slots behind it
+     * @param selection the first {@code keepers} kept slots are of the window, ascending
      */
-    void pruneWindow(MemorySegment kept, int keepers) {
+    void pruneWindow(SelectionWorkspace selection, int keepers) {
         int frontier = shape.frontier();
         int before = shape.blocks();
         int end = shape.kept();
-        int count = keepers;
-        for (int slot = frontier + GENERATION_WINDOW; slot < end; slot++) {
-            kept.setAtIndex(INT, count++, slot);
-        }
+        selection.appendRange(keepers, frontier + GENERATION_WINDOW, end);
+        int count = keepers + Math.max(0, end - frontier - GENERATION_WINDOW);
         for (int block = frontier / blockTokens; block < before; block++) {
             makeWritable(keys, block, Account.OPEN);
             makeWritable(values, block, Account.OPEN);
         }
-        move(kept, count, frontier);
+        move(selection, count, frontier);
         shape.pruned();
         releaseBlocks(shape.blocks(), before);
+        publish();
     }
 
-    private void move(MemorySegment kept, int count, int firstSlot) {
-        kernels.compact(keys, keys, kept, firstSlot, count);
-        kernels.compact(values, values, kept, firstSlot, count);
+    private void move(SelectionWorkspace selection, int count, int firstSlot) {
+        MemorySegment kept = selection.writeKept(count);
+        kernels.compact(keys.memory(), keys.memory(), kept, firstSlot, count);
+        kernels.compact(values.memory(), values.memory(), kept, firstSlot, count);
         for (int i = 0; i < count; i++) {
-            positions[firstSlot + i] = positions[kept.getAtIndex(INT, i)];
+            positions[firstSlot + i] = positions[selection.kept()[i]];
         }
     }
 
@@ -213,19 +240,19 @@ final class LayerBlocks {
         }
     }
 
-    private void releaseEntry(MemorySegment table, int entry) {
-        int id = table.getAtIndex(INT, entry);
+    private void releaseEntry(IntTable table, int entry) {
+        int id = table.get(entry);
         if (id != ABSENT) {
             reservation.release(id);
-            table.setAtIndex(INT, entry, ABSENT);
+            table.set(entry, ABSENT);
         }
     }
 
     private void releaseHome(int block) {
-        int home = homes.getAtIndex(INT, block);
+        int home = homes.get(block);
         if (home != ABSENT) {
             tier.release(home);
-            homes.setAtIndex(INT, block, ABSENT);
+            homes.set(block, ABSENT);
         }
     }
 
@@ -236,11 +263,11 @@ final class LayerBlocks {
         int settled = shape.settledBlocks();
         int now = shape.settle();
         for (int block = settled; block < now; block++) {
-            pool.transfer(keys.getAtIndex(INT, block), Account.SEALED);
-            int value = values.getAtIndex(INT, block);
+            pool.transfer(keys.get(block), Account.SEALED);
+            int value = values.get(block);
             pool.transfer(value, Account.SEALED);
             if (shape.offloads() && block >= shape.sinkBlocks()) {
-                homes.setAtIndex(INT, block, reservation.store(value));
+                homes.set(block, reservation.store(value));
                 tally.stored(blockBytes);
                 if (shape.summarises()) {
                     summarise(block, value);
@@ -250,16 +277,17 @@ final class LayerBlocks {
         for (int block = shape.residentFrom(), end = shape.drop(); block < end; block++) {
             releaseEntry(values, block);
         }
+        publish();
     }
 
     private void summarise(int block, int valueBlock) {
         int entry = block / blockTokens;
-        if (summaries.getAtIndex(INT, entry) == ABSENT) {
-            summaries.setAtIndex(INT, entry, zeroed(Account.SUMMARY));
+        if (summaries.get(entry) == ABSENT) {
+            summaries.set(entry, zeroed(Account.SUMMARY));
         } else {
             makeWritable(summaries, entry, Account.SUMMARY);
         }
-        kernels.summarise(valueBlock, summaries.getAtIndex(INT, entry), block % blockTokens);
+        kernels.summarise(valueBlock, summaries.get(entry), block % blockTokens);
     }
 
     // ---- truncation, forking, closing ----
@@ -271,52 +299,52 @@ final class LayerBlocks {
     }
 
     /** Blocks of V that a cut to {@code slots} slots must bring back. */
-    int blocksToOnboard(int slots) {
-        LayerShape after = shape.truncated(slots);
+    int blocksToOnboard(int keptSlots) {
+        LayerShape after = shape.truncated(keptSlots);
         return Math.max(0, Math.min(shape.residentFrom(), after.blocks()) - after.residentFrom());
     }
 
-    /** Forgets slots from {@code slots} on. */
-    void truncate(int slots, int length, FetchTally tally) {
+    /** Forgets slots from {@code keptSlots} on. */
+    void truncate(int keptSlots, int length, FetchTally tally) {
         int before = shape.blocks();
         int residentFrom = shape.residentFrom();
         int summariesBefore = shape.summaryEnd();
-        shape.truncate(slots);
+        shape.truncate(keptSlots);
         for (int block = shape.residentFrom(); block < Math.min(residentFrom, shape.blocks()); block++) {
             int id = reservation.allocate(Account.SEALED);
-            tier.load(homes.getAtIndex(INT, block), id);
+            tier.load(homes.get(block), id);
             tally.fetched(blockBytes);
-            values.setAtIndex(INT, block, id);
+            values.set(block, id);
         }
         releaseBlocks(shape.blocks(), before);
         for (int entry = shape.summaryEnd(); entry < summariesBefore; entry++) {
             releaseEntry(summaries, entry);
         }
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
-            pool.transfer(keys.getAtIndex(INT, block), Account.OPEN);
-            pool.transfer(values.getAtIndex(INT, block), Account.OPEN);
+            pool.transfer(keys.get(block), Account.OPEN);
+            pool.transfer(values.get(block), Account.OPEN);
             releaseHome(block);
         }
         QueryWindow window = queries;
         if (window != null) {
-            if (slots == 0 && before > 0) {
+            if (keptSlots == 0 && before > 0) {
                 window.release(reservation);
             } else {
                 window.truncate(length);
             }
         }
+        publish();
     }
 
     /** Takes the same blocks as {@code other}, with a reference each. */
     void shareFrom(LayerBlocks other) {
-        int blocks = shape.blocks();
         System.arraycopy(other.positions, 0, positions, 0, shape.kept());
-        share(other.keys, keys, blocks);
-        share(other.values, values, blocks);
+        share(other.keys, keys, shape.blocks());
+        share(other.values, values, shape.blocks());
         share(other.summaries, summaries, shape.summaryEnd());
-        for (int block = 0; block < blocks; block++) {
-            int home = other.homes.getAtIndex(INT, block);
-            homes.setAtIndex(INT, block, home);
+        for (int block = 0; block < shape.blocks(); block++) {
+            int home = other.homes.get(block);
+            homes.set(block, home);
             if (home != ABSENT) {
                 tier.retain(home);
             }
@@ -327,10 +355,10 @@ final class LayerBlocks {
         }
     }
 
-    private void share(MemorySegment from, MemorySegment to, int entries) {
+    private void share(IntTable from, IntTable to, int entries) {
         for (int entry = 0; entry < entries; entry++) {
-            int id = from.getAtIndex(INT, entry);
-            to.setAtIndex(INT, entry, id);
+            int id = from.get(entry);
+            to.set(entry, id);
             if (id != ABSENT) {
                 pool.retain(id);
             }
@@ -338,8 +366,8 @@ final class LayerBlocks {
     }
 
     /** Gives everything back. */
-    void release() {
-        truncate(0, 0, new FetchTally());
+    void release(FetchTally tally) {
+        truncate(0, 0, tally);
     }
 
     /** Adds this layer's references to the recounts, for audits. */
@@ -353,9 +381,9 @@ final class LayerBlocks {
         }
     }
 
-    private static void countEntries(MemorySegment table, int entries, int[] references) {
+    private static void countEntries(IntTable table, int entries, int[] references) {
         for (int entry = 0; entry < entries; entry++) {
-            int id = table.getAtIndex(INT, entry);
+            int id = table.get(entry);
             if (id != ABSENT) {
                 references[id]++;
             }

@@ -14,6 +14,7 @@ import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.KvCacheBackend;
 import io.kvmanager.spi.ProviderSelection;
+import io.kvmanager.spi.RowExchange;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
@@ -38,6 +39,7 @@ final class PagedBackend implements KvCacheBackend {
     private final PyramidSchedule schedule;
     private final TableLayout tableLayout;
     private final Device device;
+    private final RowExchange exchange;
     private final MemorySegment slab;
     private final MemorySegment tables;
     private final AttentionKernels kernels;
@@ -55,6 +57,7 @@ final class PagedBackend implements KvCacheBackend {
     PagedBackend(KvCacheConfig config, PagedPlan plan, Device device) {
         this.config = config;
         this.device = device;
+        this.exchange = device.exchange();
         CacheGeometry geometry = config.geometry();
         schedule = new PyramidSchedule(config.retention(), geometry.layers());
         tableLayout = new TableLayout(config);
@@ -68,7 +71,7 @@ final class PagedBackend implements KvCacheBackend {
         tileCacheBlocks = takeTileCache(plan.tileCacheBlocks());
         tier = config.placement() instanceof PlacementPolicy.Offloaded offloaded
                 ? ProviderSelection.valueTier().open(device, geometry, kernels, offloaded, tileCacheBlocks, homes)
-                : new ResidentValues(geometry);
+                : new ResidentValues(geometry, kernels);
         for (int slot = 0; slot < config.maxSequences(); slot++) {
             freeTables.add(slot);
         }
@@ -121,6 +124,21 @@ final class PagedBackend implements KvCacheBackend {
     @Override
     public String deviceDescription() {
         return device.description();
+    }
+
+    @Override
+    public long stream() {
+        return device.stream();
+    }
+
+    @Override
+    public void synchronize() {
+        lock.lock();
+        try {
+            device.synchronize();
+        } finally {
+            lock.unlock();
+        }
     }
 
     @Override
@@ -243,6 +261,14 @@ final class PagedBackend implements KvCacheBackend {
     /** Device memory of one sequence's tables. */
     MemorySegment tableMemory(int tableSlot) {
         return tables.asSlice(tableSlot * tableLayout.bytes(), tableLayout.bytes());
+    }
+
+    Device device() {
+        return device;
+    }
+
+    RowExchange exchange() {
+        return exchange;
     }
 
     AttentionKernels kernels() {

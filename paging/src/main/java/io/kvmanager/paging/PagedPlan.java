@@ -35,6 +35,7 @@ final class PagedPlan {
         sequenceBlocks = footprint.peakBlocks();
         sequenceHomes = footprint.peakHomes();
         workspaceBytes = AttentionWorkspace.bytes(geometry, config.maxSequenceTokens())
+                + ProviderSelection.scratchBytes(config.device(), geometry, config.maxSequenceTokens())
                 + SelectionWorkspace.bytes(geometry, schedule, config.maxSequenceTokens());
         long sequenceTables = config.maxSequences() * new TableLayout(config).bytes();
         if (config.placement() instanceof PlacementPolicy.Offloaded offloaded) {

@@ -1,11 +1,16 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.CapturedStep;
 import io.kvmanager.FetchReport;
 import io.kvmanager.KvCacheException.SequenceTooLong;
 import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
+import io.kvmanager.spi.Device;
 import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.RowExchange;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.IntFunction;
 
 /**
@@ -19,13 +24,17 @@ import java.util.function.IntFunction;
  * </pre>
  */
 final class PagedSequence implements KvSequence {
+    private static final MemorySegment NO_COUNTS = MemorySegment.ofArray(new byte[FetchTally.COUNTER_BYTES]);
+
     private final PagedBackend backend;
     private final int tableSlot;
     private final Reservation reservation;
     private final LayerBlocks[] layers;
     private final LayerAttention attention;
-    private final FetchTally tally = new FetchTally();
+    private final FetchTally tally;
     private final StepProtocol step = new StepProtocol();
+    private final List<Captured> captured = new ArrayList<>();
+    private boolean capturing;
     private int length;
     private int[] alive = new int[0];
 
@@ -52,12 +61,15 @@ final class PagedSequence implements KvSequence {
         this.backend = backend;
         this.tableSlot = tableSlot;
         this.reservation = new Reservation(backend.pool(), backend.tier(), backend.geometry(), backend::ledger);
+        MemorySegment memory = backend.tableMemory(tableSlot);
+        MemorySegment counters = TableLayout.counters(memory);
+        backend.device().write(NO_COUNTS, counters, 0, NO_COUNTS.byteSize());
+        this.tally = new FetchTally(backend.device(), counters);
         this.attention = new LayerAttention(backend, tally);
         this.layers = new LayerBlocks[backend.geometry().layers()];
-        MemorySegment memory = backend.tableMemory(tableSlot);
         for (int layer = 0; layer < layers.length; layer++) {
-            layers[layer] = new LayerBlocks(
-                    shapes.apply(layer), backend, backend.tableLayout().tables(memory, layer), reservation);
+            TableLayout.Tables tables = backend.tableLayout().tables(backend.device(), memory, layer);
+            layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, reservation);
         }
     }
 
@@ -81,7 +93,13 @@ final class PagedSequence implements KvSequence {
 
     @Override
     public FetchReport fetchReport() {
-        return tally.report();
+        backend.lock().lock();
+        try {
+            step.requireOpen();
+            return tally.report();
+        } finally {
+            backend.lock().unlock();
+        }
     }
 
     @Override
@@ -109,6 +127,9 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireIdle();
             reserve(1);
+            for (LayerBlocks layer : layers) {
+                layer.extend(length);
+            }
             step.begin(1, false);
         } finally {
             backend.lock().unlock();
@@ -146,16 +167,23 @@ final class PagedSequence implements KvSequence {
                         "layer " + layer + " was given " + rows + " rows, " + alive.length + " are alive");
             }
             backend.requireRows(rows, q, k, v, out);
+            RowExchange exchange = backend.exchange();
+            MemorySegment queries = exchange.queries(q);
+            MemorySegment keys = exchange.keys(k);
+            MemorySegment values = exchange.values(v);
+            MemorySegment output = exchange.output(out);
             LayerBlocks blocks = layers[layer];
             RowSelection survivors;
             if (length == 0 && step.tokens() > 1) {
-                blocks.append(k, v, rows, alive);
-                survivors = attention.prompt(blocks, q, rows, step.tokens(), alive, out);
+                blocks.extend(rows, alive);
+                blocks.append(keys, values, rows);
+                survivors = attention.prompt(blocks, queries, rows, step.tokens(), alive, output);
                 blocks.settle(tally);
             } else {
-                attention.rows(blocks, rows, q, k, v, alive, out);
+                attention.rows(blocks, rows, queries, keys, values, alive, output);
                 survivors = RowSelection.all(rows);
             }
+            exchange.deliver(out);
             alive = survivors.select(alive);
             step.layerDone(layers.length);
             return survivors;
@@ -170,10 +198,68 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireLayer(layer, false);
             backend.requireRows(1, q, k, v, out);
-            attention.token(layers[layer], q, k, v, length, out);
+            RowExchange exchange = backend.exchange();
+            attention.token(
+                    layers[layer], exchange.queries(q), exchange.keys(k), exchange.values(v), exchange.output(out));
+            exchange.deliver(out);
+            if (!capturing) {
+                tally.attention();
+            }
             step.layerDone(layers.length);
         } finally {
             backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public CapturedStep capture(Runnable attends) {
+        backend.lock().lock();
+        try {
+            step.requireLayer(0, false);
+            capturing = true;
+            Captured capture = new Captured(backend.device().record(attends));
+            captured.add(capture);
+            step.requireComplete(layers.length);
+            return capture;
+        } finally {
+            capturing = false;
+            step.rewind();
+            backend.lock().unlock();
+        }
+    }
+
+    /** Launches that belong to this sequence. */
+    private final class Captured implements CapturedStep {
+        private final Device.Recording recording;
+
+        Captured(Device.Recording recording) {
+            this.recording = recording;
+        }
+
+        @Override
+        public void replay() {
+            backend.lock().lock();
+            try {
+                step.requireLayer(0, false);
+                recording.launch();
+                for (LayerBlocks _ : layers) {
+                    tally.attention();
+                    step.layerDone(layers.length);
+                }
+            } finally {
+                backend.lock().unlock();
+            }
+        }
+
+        @Override
+        public void close() {
+            backend.lock().lock();
+            try {
+                recording.close();
+                captured.remove(this);
+            } finally {
+                backend.lock().unlock();
+            }
         }
     }
 
@@ -236,9 +322,10 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.close();
+            List.copyOf(captured).forEach(Captured::close);
             reservation.end();
             for (LayerBlocks layer : layers) {
-                layer.release();
+                layer.release(tally);
             }
             backend.unregister(this, tableSlot);
         } finally {

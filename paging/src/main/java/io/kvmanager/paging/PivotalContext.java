@@ -1,19 +1,14 @@
 package io.kvmanager.paging;
 
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-
 /**
  * Chooses the pivotal context (PvC): the {@code keep} best of {@code count} scored slots, sinks first of all, ties to
  * the lower slot, in ascending order. Scratch is allocated once.
  */
 final class PivotalContext {
-    private final float[] raw;
     private final float[] scores;
     private final float[] scratch;
 
     PivotalContext(int maxTokens) {
-        raw = new float[maxTokens];
         scores = new float[maxTokens];
         scratch = new float[maxTokens];
     }
@@ -21,25 +16,16 @@ final class PivotalContext {
     /**
      * Writes the chosen slots, counted from {@code firstSlot}, to {@code chosen} from entry {@code at} on.
      *
-     * @param scored {@code [count]} F32 scores
+     * @param raw scores of the first {@code count} slots
      * @param count scored slots
      * @param keep how many to choose, at most {@code count}
      * @param sinks leading slots that are chosen whatever their score
      * @param poolingWidth width of the maximum filter over the scores, odd
-     * @param chosen int32, written
+     * @param chosen written
      * @return the entry behind the last one written
      */
-    int choose(
-            MemorySegment scored,
-            int count,
-            int keep,
-            int sinks,
-            int poolingWidth,
-            int firstSlot,
-            MemorySegment chosen,
-            int at) {
-        MemorySegment.copy(scored, ValueLayout.JAVA_FLOAT, 0, raw, 0, count);
-        pool(count, poolingWidth / 2);
+    int choose(float[] raw, int count, int keep, int sinks, int poolingWidth, int firstSlot, int[] chosen, int at) {
+        pool(raw, count, poolingWidth / 2);
         for (int i = 0; i < Math.min(sinks, count); i++) {
             scores[i] = Float.POSITIVE_INFINITY;
         }
@@ -58,13 +44,13 @@ final class PivotalContext {
             boolean tie = scores[i] == threshold;
             if (scores[i] > threshold || (tie && ties > 0)) {
                 ties -= tie ? 1 : 0;
-                chosen.setAtIndex(ValueLayout.JAVA_INT, next++, firstSlot + i);
+                chosen[next++] = firstSlot + i;
             }
         }
         return next;
     }
 
-    private void pool(int count, int reach) {
+    private void pool(float[] raw, int count, int reach) {
         for (int i = 0; i < count; i++) {
             float best = raw[i];
             for (int j = Math.max(0, i - reach); j <= Math.min(count - 1, i + reach); j++) {

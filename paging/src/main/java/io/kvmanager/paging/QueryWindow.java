@@ -4,8 +4,11 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.BlockTables;
+import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.IntTable;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * The last queries of one layer and their log-sum-exp, from which the attention they paid can be computed again. That
@@ -17,15 +20,15 @@ import java.lang.foreign.ValueLayout;
  * </pre>
  */
 final class QueryWindow {
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-
     private final CacheGeometry geometry;
+    private final Device device;
     private final AttentionKernels kernels;
     private final int capacity;
     private final int blocks;
-    private final MemorySegment table;
+    private final DeviceCount written;
+    private final IntTable table;
     private final MemorySegment logSumExp;
+    private final MemorySegment nothing;
     private final int[] positions;
     private int count;
     private int next;
@@ -33,22 +36,30 @@ final class QueryWindow {
     /**
      * Creates an empty window.
      *
+     * @param written the entry behind the one that is written; its limit is the capacity
      * @param table {@code [blocks]} int32
-     * @param logSumExp {@code [capacity][queryHeads]} F32
+     * @param logSumExp {@code [capacity][queryHeads]} F32 in device memory
      */
     QueryWindow(
             CacheGeometry geometry,
+            Device device,
             AttentionKernels kernels,
-            int capacity,
-            MemorySegment table,
+            DeviceCount written,
+            IntTable table,
             MemorySegment logSumExp) {
         this.geometry = geometry;
+        this.device = device;
         this.kernels = kernels;
-        this.capacity = capacity;
+        this.capacity = written.limit();
         this.blocks = geometry.blocksFor(capacity * geometry.groupSize());
+        this.written = written;
         this.table = table;
         this.logSumExp = logSumExp;
         this.positions = new int[capacity];
+        // A query with this log-sum-exp gave no slot any attention.
+        float[] most = new float[geometry.queryHeads()];
+        Arrays.fill(most, Float.MAX_VALUE);
+        this.nothing = MemorySegment.ofArray(most);
     }
 
     int capacity() {
@@ -64,47 +75,48 @@ final class QueryWindow {
         for (int i = 0; i < blocks; i++) {
             int id = reservation.allocate(Account.QUERY_WINDOW);
             kernels.zero(id);
-            table.setAtIndex(INT, i, id);
+            table.set(i, id);
         }
         forget(capacity);
     }
 
-    /** Remembers one query; its blocks must not be shared ({@link #firstWrittenBlock}). */
-    void add(MemorySegment q, MemorySegment statistics, int position) {
-        int heads = geometry.queryHeads();
-        kernels.append(table, next * geometry.groupSize(), q, geometry.groupSize());
-        MemorySegment.copy(statistics, 0, logSumExp, 4L * next * heads, 4L * heads);
+    /** Makes room for one query, over the oldest; its blocks must not be shared ({@link #firstWrittenBlock}). */
+    void advance(int position) {
         positions[next] = position;
         next = (next + 1) % capacity;
         count = Math.min(count + 1, capacity);
+        written.set(next == 0 ? capacity : next);
     }
 
-    /** First table entry that the next {@link #add} writes to. */
+    /** Stores the query that was made room for. */
+    void store(MemorySegment q, MemorySegment statistics) {
+        kernels.remember(geometry, table.memory(), logSumExp, written, q, statistics);
+    }
+
+    /** First table entry that the next {@link #advance} writes to. */
     int firstWrittenBlock() {
         return next * geometry.groupSize() / geometry.blockTokens();
     }
 
-    /** Last table entry that the next {@link #add} writes to. */
+    /** Last table entry that the next {@link #advance} writes to. */
     int lastWrittenBlock() {
         return ((next + 1) * geometry.groupSize() - 1) / geometry.blockTokens();
     }
 
     /** Reads the queries to {@code q}, {@code [capacity][queryHeads][headSize]}, in ring order; empty ones as 0. */
     void read(MemorySegment q) {
-        kernels.read(table, 0, q, capacity * geometry.groupSize());
+        kernels.read(table.memory(), 0, q, capacity * geometry.groupSize());
     }
 
     /**
      * Weights of the stored queries, in ring order: linear from 1 for the oldest to {@code distanceWeight} for the
      * newest, over their number; 0 for empty entries.
      */
-    void weights(double distanceWeight, MemorySegment rowWeights) {
-        for (int entry = 0; entry < capacity; entry++) {
-            rowWeights.setAtIndex(FLOAT, entry, 0);
-        }
+    void weights(double distanceWeight, float[] rowWeights) {
+        Arrays.fill(rowWeights, 0, capacity, 0);
         for (int age = 0; age < count; age++) {
             int entry = (next - 1 - age + 2 * capacity) % capacity;
-            rowWeights.setAtIndex(FLOAT, entry, rowWeight(count - 1 - age, count, distanceWeight));
+            rowWeights[entry] = rowWeight(count - 1 - age, count, distanceWeight);
         }
     }
 
@@ -127,14 +139,12 @@ final class QueryWindow {
     private void forget(int entries) {
         for (int i = 0; i < entries; i++) {
             next = (next - 1 + capacity) % capacity;
-            for (int head = 0; head < geometry.queryHeads(); head++) {
-                logSumExp.setAtIndex(FLOAT, (long) next * geometry.queryHeads() + head, Float.MAX_VALUE);
-            }
+            device.write(nothing, logSumExp, next * nothing.byteSize(), nothing.byteSize());
         }
         count = Math.max(0, count - entries);
     }
 
-    MemorySegment table() {
+    IntTable table() {
         return table;
     }
 
@@ -142,10 +152,9 @@ final class QueryWindow {
         return blocks;
     }
 
-    /** Copies what is remembered from the same layer's window of another sequence; the blocks are shared. */
+    /** Copies what is remembered from the same layer's window of another sequence, all but the blocks. */
     void shareFrom(QueryWindow other) {
-        MemorySegment.copy(other.table, 0, table, 0, 4L * blocks);
-        MemorySegment.copy(other.logSumExp, 0, logSumExp, 0, logSumExp.byteSize());
+        device.copy(other.logSumExp, 0, logSumExp, 0, logSumExp.byteSize());
         System.arraycopy(other.positions, 0, positions, 0, capacity);
         count = other.count;
         next = other.next;
@@ -154,8 +163,8 @@ final class QueryWindow {
     /** Drops the window's blocks. */
     void release(Reservation reservation) {
         for (int i = 0; i < blocks; i++) {
-            reservation.release(table.getAtIndex(INT, i));
-            table.setAtIndex(INT, i, BlockTables.ABSENT);
+            reservation.release(table.get(i));
+            table.set(i, BlockTables.ABSENT);
         }
         forget(capacity);
     }

@@ -1,18 +1,22 @@
 package io.kvmanager.paging;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.ValueTier;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /** The value tier of a cache that keeps V in device memory: it has no homes, and a step reads every block. */
 final class ResidentValues implements ValueTier {
     private final CacheGeometry geometry;
+    private final AttentionKernels kernels;
 
-    ResidentValues(CacheGeometry geometry) {
+    ResidentValues(CacheGeometry geometry, AttentionKernels kernels) {
         this.geometry = geometry;
+        this.kernels = kernels;
     }
 
     @Override
@@ -55,13 +59,11 @@ final class ResidentValues implements ValueTier {
     @Override
     public void select(
             AttentionWorkspace workspace,
-            int blocks,
-            MemorySegment valueTable,
-            MemorySegment homeTable,
+            DeviceCount blocks,
+            IntTable valueTable,
+            IntTable homeTable,
             FetchTally tally) {
-        workspace.tiles().clear();
-        workspace.tiles().addBlocks(geometry, valueTable, blocks);
-        tally.attention(0, 0);
+        kernels.list(geometry, valueTable.memory(), blocks, workspace.tiles());
     }
 
     @Override

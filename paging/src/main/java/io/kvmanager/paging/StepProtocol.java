@@ -50,6 +50,11 @@ final class StepProtocol {
         }
     }
 
+    /** Forgets which layers were run. */
+    void rewind() {
+        nextLayer = 0;
+    }
+
     void requireComplete(int layers) {
         requireOpen();
         if (tokens == NO_STEP || nextLayer != layers) {

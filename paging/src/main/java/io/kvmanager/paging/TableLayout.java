@@ -3,6 +3,10 @@ package io.kvmanager.paging;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.PlacementPolicy;
+import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.IntTable;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -10,13 +14,17 @@ import org.jspecify.annotations.Nullable;
  * Where the tables of a sequence lie in the device memory that is set aside for it at open.
  *
  * <pre>
+ * counters of the sequence's FetchTally
  * per layer, int32 or F32:
+ *   counts [4]: slots, blocks, summary blocks, query entries
  *   keys [maxBlocks]  values [maxBlocks]  homes [maxBlocks]  summaries [maxBlocks / blockTokens, rounded up]
  *   query table [queryBlocks]  query logSumExp [observationQueries][queryHeads]
  * summaries are there only if V is offloaded, the query parts only where queries vote
  * </pre>
  */
 final class TableLayout {
+    private static final int COUNTS = 4;
+
     private final CacheGeometry geometry;
     private final PyramidSchedule schedule;
     private final int maxBlocks;
@@ -31,35 +39,47 @@ final class TableLayout {
 
     /** Device bytes of one sequence's tables. */
     long bytes() {
-        long bytes = 0;
-        for (int layer = 0; layer < geometry.layers(); layer++) {
-            bytes += layerBytes(layer);
+        long bytes = layerOffset(geometry.layers());
+        return (bytes + 7) / 8 * 8; // the next sequence's counters are 8-byte values
+    }
+
+    private long layerOffset(int layer) {
+        long at = FetchTally.COUNTER_BYTES;
+        for (int before = 0; before < layer; before++) {
+            at += layerBytes(before);
         }
-        return bytes;
+        return at;
     }
 
     private long layerBytes(int layer) {
         int queries = schedule.observationQueries(layer);
-        return 4L * (3L * maxBlocks + summaryEntries)
+        return 4L * (COUNTS + 3L * maxBlocks + summaryEntries)
                 + 4L * geometry.blocksFor(queries * geometry.groupSize())
                 + 4L * queries * geometry.queryHeads();
     }
 
+    /** The counters of a sequence's tally in its memory. */
+    static MemorySegment counters(MemorySegment memory) {
+        return memory.asSlice(0, FetchTally.COUNTER_BYTES);
+    }
+
     /** The tables of one layer in a sequence's memory. */
-    Tables tables(MemorySegment memory, int layer) {
-        long at = 0;
-        for (int before = 0; before < layer; before++) {
-            at += layerBytes(before);
-        }
-        Cursor cursor = new Cursor(memory, at);
-        MemorySegment keys = cursor.next(maxBlocks);
-        MemorySegment values = cursor.next(maxBlocks);
-        MemorySegment homes = cursor.next(maxBlocks);
-        MemorySegment summaries = cursor.next(summaryEntries);
+    Tables tables(Device device, MemorySegment memory, int layer) {
+        Cursor cursor = new Cursor(memory, layerOffset(layer));
+        IntTable counts = device.table(cursor.next(COUNTS));
         int queries = schedule.observationQueries(layer);
-        MemorySegment queryTable = cursor.next(geometry.blocksFor(queries * geometry.groupSize()));
-        MemorySegment statistics = cursor.next(queries * geometry.queryHeads());
-        return new Tables(keys, values, homes, summaries, queries, queryTable, statistics);
+        int maxSlots = maxBlocks * geometry.blockTokens();
+        return new Tables(
+                new DeviceCount(counts, 0, maxSlots),
+                new DeviceCount(counts, 1, maxBlocks),
+                new DeviceCount(counts, 2, summaryEntries),
+                new DeviceCount(counts, 3, queries),
+                device.table(cursor.next(maxBlocks)),
+                device.table(cursor.next(maxBlocks)),
+                device.table(cursor.next(maxBlocks)),
+                device.table(cursor.next(summaryEntries)),
+                device.table(cursor.next(geometry.blocksFor(queries * geometry.groupSize()))),
+                cursor.next(queries * geometry.queryHeads()));
     }
 
     private static final class Cursor {
@@ -80,19 +100,28 @@ final class TableLayout {
 
     /** One layer's slices. */
     record Tables(
-            MemorySegment keys,
-            MemorySegment values,
-            MemorySegment homes,
-            MemorySegment summaries,
-            int observationQueries,
-            MemorySegment queryTable,
+            DeviceCount slots,
+            DeviceCount blocks,
+            DeviceCount summaryBlocks,
+            DeviceCount queryEntries,
+            IntTable keys,
+            IntTable values,
+            IntTable homes,
+            IntTable summaries,
+            IntTable queryTable,
             MemorySegment logSumExp) {
 
         @Nullable
-        QueryWindow queryWindow(PagedBackend backend, int layer) {
-            return observationQueries == 0
+        QueryWindow queryWindow(PagedBackend backend) {
+            return queryEntries.limit() == 0
                     ? null
-                    : new QueryWindow(backend.geometry(), backend.kernels(), observationQueries, queryTable, logSumExp);
+                    : new QueryWindow(
+                            backend.geometry(),
+                            backend.device(),
+                            backend.kernels(),
+                            queryEntries,
+                            queryTable,
+                            logSumExp);
         }
     }
 }
