@@ -61,6 +61,13 @@ public record KvCacheConfig(
     private static void checkLayers(CacheGeometry geometry, RetentionPolicy retention) {
         int listed = switch (retention) {
             case RetentionPolicy.PerLayer perLayer -> perLayer.shares().size();
+            case RetentionPolicy.PerChunk perChunk -> {
+                if (perChunk.chunkTokens() % geometry.blockTokens() != 0) {
+                    throw new IllegalArgumentException("chunk size " + perChunk.chunkTokens()
+                            + " is not accepted; accepted: a multiple of blockTokens " + geometry.blockTokens());
+                }
+                yield perChunk.shares().size();
+            }
             case RetentionPolicy.Pyramid pyramid
             when pyramid.schedule() instanceof LayerSchedule.Explicit explicit ->
                 explicit.ratios().size();

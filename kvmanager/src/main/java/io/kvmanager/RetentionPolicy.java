@@ -137,10 +137,43 @@ public sealed interface RetentionPolicy {
         }
     }
 
+    /**
+     * A share per layer of every chunk of tokens, chosen when the chunk is complete by its own last queries
+     * ("cache-only"): what is kept is a function of the tokens before, whatever comes behind, so that pruned prefixes
+     * can be shared. The chunk that is not complete yet is kept whole.
+     *
+     * @param shares share of a chunk that each layer keeps, rounded up to whole blocks; 1 = never pruned
+     * @param chunkTokens tokens of a chunk
+     * @param sinkTokens first tokens of the sequence, always kept
+     * @param observationQueries last queries of a chunk, whose mean attention scores it; their own tokens are kept
+     * @param poolingWidth width of the maximum filter over the scores; odd, 1 = none
+     */
+    record PerChunk(List<Double> shares, int chunkTokens, int sinkTokens, int observationQueries, int poolingWidth)
+            implements RetentionPolicy {
+        public PerChunk {
+            PerLayer checked = new PerLayer("chunks", shares, 1, sinkTokens, observationQueries, poolingWidth);
+            shares = checked.shares();
+            requireAtLeast("chunk size", chunkTokens, observationQueries + sinkTokens);
+        }
+
+        /** Slots that a layer keeps of a chunk. */
+        public int kept(int layer, int blockTokens) {
+            double share = shares.get(layer);
+            int least = Math.max((int) (chunkTokens * share), observationQueries + sinkTokens);
+            int rounded = Math.ceilDiv(least, blockTokens) * blockTokens;
+            return share >= 1 ? chunkTokens : Math.min(chunkTokens, rounded);
+        }
+
+        @Override
+        public String toString() {
+            return "chunks";
+        }
+    }
+
     /** What {@link #parse} accepts. */
     String ACCEPTED = "all, profile, local(sinks=n,recent=n), paper-7b, paper-13b, paper-70b, half,"
             + " pyramid(curve=cosine|geometric|linear|constant,d=x,recent=x,first=n,…),"
-            + " pyramid(curve=explicit,ratios=1/1/.5), layers(1/1/.5,recent=n,…)";
+            + " pyramid(curve=explicit,ratios=1/1/.5), layers(1/1/.5,recent=n,…), chunks(1/1/.5,size=n,…)";
 
     /**
      * Reads what {@link #ACCEPTED} lists, except {@code profile}, which is measured per model and therefore given to
@@ -169,6 +202,13 @@ public sealed interface RetentionPolicy {
                         policy.takeInt("queries", 16),
                         policy.takeInt("pool", 7));
             }
+            case "chunks" ->
+                new PerChunk(
+                        policy.takeShares("shares"),
+                        policy.takeInt("size", 256),
+                        policy.takeInt("sinks", 4),
+                        policy.takeInt("queries", 16),
+                        policy.takeInt("pool", 7));
             default -> throw new IllegalArgumentException("retention '" + text + "' is unknown; accepted: " + ACCEPTED);
         };
         policy.done(ACCEPTED);

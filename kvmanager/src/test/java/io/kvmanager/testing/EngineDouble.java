@@ -74,8 +74,29 @@ public final class EngineDouble implements AutoCloseable {
         return result;
     }
 
-    /** Runs a prompt; every row of a first prompt is compared with causal attention over the rows alive. */
+    /** Runs a prompt; rows of a first prompt are compared with causal attention over the rows alive. */
     public void prompt(KvSequence sequence, int tokens) {
+        boolean first = sequence.length() == 0;
+        prompt(sequence, tokens, (layer, alive, row) -> {
+            boolean compared = first && row % Math.max(1, alive.length / 7) == 0;
+            return compared ? reference.attend(layer, query(layer, alive[row]), Arrays.copyOf(alive, row + 1)) : null;
+        });
+    }
+
+    /** What a row of a prompt must give. */
+    public interface PromptOracle {
+        /**
+         * Output of one row.
+         *
+         * @param alive positions of the rows alive in this layer
+         * @param row index into {@code alive}
+         * @return {@code [queryHeads][headSize]}, or null if this row is not compared
+         */
+        double[] expected(int layer, int[] alive, int row);
+    }
+
+    /** Runs a prompt and compares its rows. */
+    public void prompt(KvSequence sequence, int tokens, PromptOracle oracle) {
         int before = sequence.length();
         sequence.beginPrompt(tokens);
         int[] alive = new int[tokens];
@@ -87,10 +108,9 @@ public final class EngineDouble implements AutoCloseable {
                 fill(layer, row, alive[row]);
             }
             RowSelection survivors = sequence.attendPrompt(layer, alive.length, q, k, v, out);
-            if (before == 0) {
-                for (int row = 0; row < alive.length; row += Math.max(1, alive.length / 7)) {
-                    double[] expected =
-                            reference.attend(layer, query(layer, alive[row]), Arrays.copyOf(alive, row + 1));
+            for (int row = 0; row < alive.length; row++) {
+                double[] expected = oracle.expected(layer, alive, row);
+                if (expected != null) {
                     assertClose(expected, output(row), "prompt layer " + layer + " row " + row);
                 }
             }

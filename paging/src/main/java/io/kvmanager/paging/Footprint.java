@@ -17,7 +17,7 @@ final class Footprint {
 
     Footprint(KvCacheConfig config) {
         geometry = config.geometry();
-        schedule = new PyramidSchedule(config.retention(), geometry.layers());
+        schedule = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens());
         shapes = new LayerShape[geometry.layers()];
         for (int layer = 0; layer < shapes.length; layer++) {
             shapes[layer] = new LayerShape(layer, schedule, geometry, config.placement());
@@ -52,7 +52,7 @@ final class Footprint {
         int homes = 0;
         for (LayerShape shape : shapes) {
             int layer = shape.layer;
-            int full = 2 * geometry.blocksFor(rows) + shape.queryBlocks();
+            int full = 2 * geometry.blocksFor(schedule.peakInPrompt(layer, rows)) + shape.queryBlocks();
             shape.prompt(schedule.keptAfterPrompt(layer, rows), schedule.recentAfterPrompt(tokens));
             int settled = shape.settle();
             // K and V of every row; then, compacted, K and V of what is kept and its summaries, before V is dropped

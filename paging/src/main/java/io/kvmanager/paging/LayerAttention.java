@@ -1,7 +1,5 @@
 package io.kvmanager.paging;
 
-import static io.kvmanager.RetentionPolicy.GENERATION_WINDOW;
-
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.Compensation;
 import io.kvmanager.PlacementPolicy;
@@ -86,6 +84,9 @@ final class LayerAttention {
                     v.asSlice(row * keyBytes, keyBytes),
                     out.asSlice(row * queryBytes, queryBytes));
             tally.attention();
+            if (schedule.prunesInChunks() && layer.shape.tokensUntilPruning() == 0) {
+                pruneWindow(layer);
+            }
         }
     }
 
@@ -110,7 +111,7 @@ final class LayerAttention {
         } else if (kept < rows) {
             choose(layer, q, statistics, rows, kept, Math.min(recent, kept));
         }
-        rememberLast(layer, q, statistics, rows, positions);
+        rememberLast(layer, q, statistics, rows, positions, 0);
         layer.keepOfPrompt(selection, kept, recent);
         return survivors;
     }
@@ -164,43 +165,104 @@ final class LayerAttention {
         return selection.readScores(context);
     }
 
-    private void rememberLast(LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int[] positions) {
+    private void rememberLast(
+            LayerBlocks layer, MemorySegment q, MemorySegment statistics, int rows, int[] positions, int from) {
         QueryWindow window = layer.queries;
         if (window == null) {
             return;
         }
         for (int row = Math.max(0, rows - window.capacity()); row < rows; row++) {
-            layer.extendQueries(positions[row]);
+            layer.extendQueries(positions[from + row]);
             layer.remember(
                     q.asSlice(row * 4L * geometry.queryRowElements(), 4L * geometry.queryRowElements()),
                     statistics.asSlice(row * 4L * geometry.queryHeads(), 4L * geometry.queryHeads()));
         }
     }
 
-    /** Prunes the 16 tokens at the layer's frontier by the attention that the remembered queries pay them. */
+    /** Whether a prompt is run by {@link #pieces}: nothing is absent, and no selection looks at the whole prompt. */
+    boolean runsInPieces(LayerBlocks layer) {
+        boolean complete = layer.shape.residentFrom() == layer.shape.sinkBlocks();
+        return complete
+                && (schedule.prunesInChunks() || (retention instanceof RetentionPolicy.All && layer.kept() > 0));
+    }
+
+    /**
+     * Rows behind what the layer holds, all of whose V is in device memory: attended at once, or chunk by chunk where
+     * each complete chunk is pruned before the next.
+     */
+    void pieces(
+            LayerBlocks layer,
+            int rows,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            int[] positions,
+            MemorySegment out) {
+        MemorySegment statistics = workspace.weights();
+        long queryBytes = 4L * geometry.queryRowElements();
+        long keyBytes = 4L * geometry.keyValueRowElements();
+        int at = 0;
+        while (at < rows) {
+            int count = Math.min(rows - at, layer.shape.tokensUntilPruning());
+            int first = layer.kept();
+            MemorySegment queries = q.asSlice(at * queryBytes, count * queryBytes);
+            layer.extend(count, positions, at);
+            layer.append(k.asSlice(at * keyBytes, count * keyBytes), v.asSlice(at * keyBytes, count * keyBytes), count);
+            kernels.attendPrompt(
+                    queries,
+                    count,
+                    first,
+                    layer.keys.memory(),
+                    layer.values.memory(),
+                    out.asSlice(at * queryBytes, count * queryBytes),
+                    statistics);
+            rememberLast(layer, queries, statistics, count, positions, at);
+            at += count;
+            if (layer.shape.tokensUntilPruning() == 0) {
+                pruneWindow(layer);
+            }
+        }
+    }
+
+    /** Prunes the window at the layer's frontier by the attention that the remembered queries pay it. */
     void pruneWindow(LayerBlocks layer) {
-        int keepers = schedule.keptOfWindow(layer.shape.layer);
         int frontier = layer.shape.frontier();
-        QueryWindow window = layer.queries;
+        int keepers = schedule.keptOfWindow(layer.shape.layer);
+        int window = schedule.windowTokens();
+        int tail = schedule.keptTailOfWindow();
+        int scored = window - tail;
+        QueryWindow voters = layer.queries;
         float[] scores;
-        if (window != null) {
+        if (voters != null) {
             double distanceWeight = retention instanceof RetentionPolicy.Pyramid pyramid ? pyramid.distanceWeight() : 1;
-            window.weights(distanceWeight, selection.weights());
-            window.read(selection.queries());
+            voters.weights(distanceWeight, selection.weights());
+            voters.read(selection.queries());
             kernels.columnScores(
                     selection.queries(),
-                    window.logSumExp(),
-                    selection.writeWeights(window.capacity()),
-                    window.capacity(),
+                    voters.logSumExp(),
+                    selection.writeWeights(voters.capacity()),
+                    voters.capacity(),
                     layer.keys.memory(),
                     frontier,
-                    GENERATION_WINDOW,
+                    scored,
                     selection.scores());
-            scores = selection.readScores(GENERATION_WINDOW);
+            scores = selection.readScores(scored);
         } else {
-            scores = selection.equalScores(GENERATION_WINDOW);
+            scores = selection.equalScores(scored);
         }
-        selection.pivotalContext().choose(scores, GENERATION_WINDOW, keepers, 0, 1, frontier, selection.kept(), 0);
-        layer.pruneWindow(selection, keepers);
+        int sinks = frontier == 0 ? schedule.keptHeadOfFirstWindow() : 0;
+        int end = selection
+                .pivotalContext()
+                .choose(
+                        scores,
+                        scored,
+                        keepers - tail,
+                        sinks,
+                        schedule.windowPoolingWidth(),
+                        frontier,
+                        selection.kept(),
+                        0);
+        selection.appendRange(end, frontier + scored, frontier + window);
+        layer.pruneWindow(selection, keepers, window);
     }
 }

@@ -1,6 +1,5 @@
 package io.kvmanager.paging;
 
-import static io.kvmanager.RetentionPolicy.GENERATION_WINDOW;
 import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.Ledger.Account;
@@ -111,9 +110,9 @@ final class LayerBlocks {
 
     // ---- appending ----
 
-    /** Makes room for {@code rows} tokens; {@code tokenPositions[i]} is the position of row i. */
-    void extend(int rows, int[] tokenPositions) {
-        System.arraycopy(tokenPositions, 0, positions, shape.kept(), rows);
+    /** Makes room for {@code rows} tokens; {@code tokenPositions[from + i]} is the position of row i. */
+    void extend(int rows, int[] tokenPositions, int from) {
+        System.arraycopy(tokenPositions, from, positions, shape.kept(), rows);
         makeRoom(rows);
     }
 
@@ -203,16 +202,17 @@ final class LayerBlocks {
     }
 
     /**
-     * Prunes the window of 16 tokens at the frontier.
+     * Prunes the window at the frontier.
      *
      * @param selection the first {@code keepers} kept slots are of the window, ascending
+     * @param window slots of the window
      */
-    void pruneWindow(SelectionWorkspace selection, int keepers) {
+    void pruneWindow(SelectionWorkspace selection, int keepers, int window) {
         int frontier = shape.frontier();
         int before = shape.blocks();
         int end = shape.kept();
-        selection.appendRange(keepers, frontier + GENERATION_WINDOW, end);
-        int count = keepers + Math.max(0, end - frontier - GENERATION_WINDOW);
+        selection.appendRange(keepers, frontier + window, end);
+        int count = keepers + Math.max(0, end - frontier - window);
         for (int block = frontier / blockTokens; block < before; block++) {
             makeWritable(keys, block, Account.OPEN);
             makeWritable(values, block, Account.OPEN);

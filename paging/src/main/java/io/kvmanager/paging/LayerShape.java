@@ -1,7 +1,5 @@
 package io.kvmanager.paging;
 
-import static io.kvmanager.RetentionPolicy.GENERATION_WINDOW;
-
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.Compensation;
 import io.kvmanager.PlacementPolicy;
@@ -78,6 +76,11 @@ final class LayerShape {
         LayerShape after = new LayerShape(this);
         after.truncate(slots);
         return after;
+    }
+
+    /** Tokens that can be appended before a window is due; none are due now. */
+    int tokensUntilPruning() {
+        return schedule.prunesInGeneration(layer) ? frontier + schedule.windowTokens() - kept : Integer.MAX_VALUE;
     }
 
     /** Slots held. */
@@ -163,7 +166,7 @@ final class LayerShape {
         int limit = kept + tokens;
         if (schedule.prunesInGeneration(layer)) {
             // A window settles at most what it keeps; rounding up over the windows that can become due.
-            int windows = (limit - frontier) / GENERATION_WINDOW;
+            int windows = (limit - frontier) / schedule.windowTokens();
             limit = Math.min(limit, frontier + windows * schedule.keptOfWindow(layer));
         }
         return Math.max(settledBlocks, limit / blockTokens);
@@ -186,27 +189,28 @@ final class LayerShape {
         kept = slots;
         settledBlocks = 0;
         residentFrom = sinkBlocks;
-        frontier = Math.max(Math.min(slots, schedule.sinkTokens()), slots - recent);
+        frontier = schedule.frontierAfterPrompt(slots, recent);
     }
 
     void append(int slots) {
         kept += slots;
     }
 
-    /** Whether 16 tokens have left the recent window and await pruning. */
+    /** Whether a window has left the recent tokens and awaits pruning. */
     boolean pruneDue(int recent) {
-        return schedule.prunesInGeneration(layer) && (long) kept - recent - frontier >= GENERATION_WINDOW;
+        return schedule.prunesInGeneration(layer) && (long) kept - recent - frontier >= schedule.windowTokens();
     }
 
     /** Whether a window may become due once {@code tokens} more tokens are appended. */
     boolean pruneDueAfter(int tokens, int recent) {
-        return schedule.prunesInGeneration(layer) && (long) kept + tokens - recent - frontier >= GENERATION_WINDOW;
+        return schedule.prunesInGeneration(layer)
+                && (long) kept + tokens - recent - frontier >= schedule.windowTokens();
     }
 
     /** Books the pruning of one window. */
     void pruned() {
         int keep = schedule.keptOfWindow(layer);
-        kept -= GENERATION_WINDOW - keep;
+        kept -= schedule.windowTokens() - keep;
         frontier += keep;
     }
 

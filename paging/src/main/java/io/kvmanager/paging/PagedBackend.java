@@ -59,7 +59,7 @@ final class PagedBackend implements KvCacheBackend {
         this.device = device;
         this.exchange = device.exchange();
         CacheGeometry geometry = config.geometry();
-        schedule = new PyramidSchedule(config.retention(), geometry.layers());
+        schedule = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens());
         tableLayout = new TableLayout(config);
         slab = device.allocate(Tier.DEVICE, (long) plan.blockCount() * geometry.blockBytes());
         tables = device.allocate(Tier.DEVICE, config.maxSequences() * tableLayout.bytes());

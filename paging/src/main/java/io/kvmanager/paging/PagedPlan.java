@@ -30,7 +30,7 @@ final class PagedPlan {
     PagedPlan(KvCacheConfig config) {
         this.config = config;
         geometry = config.geometry();
-        PyramidSchedule schedule = new PyramidSchedule(config.retention(), geometry.layers());
+        PyramidSchedule schedule = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens());
         Footprint footprint = new Footprint(config).run(config.promptTokens(), config.maxSequenceTokens());
         sequenceBlocks = footprint.peakBlocks();
         sequenceHomes = footprint.peakHomes();
@@ -103,8 +103,8 @@ final class PagedPlan {
         if (sequenceHomes > 0) {
             sequences = Math.min(sequences, homes / sequenceHomes);
         }
-        int[] lengths =
-                new PyramidSchedule(config.retention(), geometry.layers()).lengthsAfterPrompt(config.promptTokens());
+        int[] lengths = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens())
+                .lengthsAfterPrompt(config.promptTokens());
         return new MemoryPlan(
                 blocks,
                 (long) blocks * geometry.blockBytes(),

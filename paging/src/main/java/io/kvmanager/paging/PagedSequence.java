@@ -174,8 +174,12 @@ final class PagedSequence implements KvSequence {
             MemorySegment output = exchange.output(out);
             LayerBlocks blocks = layers[layer];
             RowSelection survivors;
-            if (length == 0 && step.tokens() > 1) {
-                blocks.extend(rows, alive);
+            if (attention.runsInPieces(blocks)) {
+                attention.pieces(blocks, rows, queries, keys, values, alive, output);
+                blocks.settle(tally);
+                survivors = RowSelection.all(rows);
+            } else if (length == 0 && step.tokens() > 1) {
+                blocks.extend(rows, alive, 0);
                 blocks.append(keys, values, rows);
                 survivors = attention.prompt(blocks, queries, rows, step.tokens(), alive, output);
                 blocks.settle(tally);

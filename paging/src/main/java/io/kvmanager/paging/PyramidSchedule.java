@@ -21,14 +21,18 @@ import io.kvmanager.RetentionPolicy;
  *
  * <p>Generation: when 16 tokens have left the recent window, layer l keeps {@code max(int(16 * 0.9 * g(l)), 1)} of
  * them, g a cosine from 1 in the first layer to 0.1 in the last; cache-only {@code max(int(16 * share), 1)}.
+ *
+ * <p>In chunks: prompt and generation alike, a window is a chunk, and the recent window is empty.
  */
 final class PyramidSchedule {
     private final RetentionPolicy policy;
     private final int layers;
+    private final int blockTokens;
 
-    PyramidSchedule(RetentionPolicy policy, int layers) {
+    PyramidSchedule(RetentionPolicy policy, int layers, int blockTokens) {
         this.policy = policy;
         this.layers = layers;
+        this.blockTokens = blockTokens;
     }
 
     /** Whether rows that a layer drops are not computed in deeper layers. */
@@ -38,7 +42,32 @@ final class PyramidSchedule {
 
     /** Whether tokens that leave the recent window of {@code layer} are pruned in generation. */
     boolean prunesInGeneration(int layer) {
-        return keptOfWindow(layer) < GENERATION_WINDOW;
+        return keptOfWindow(layer) < windowTokens();
+    }
+
+    /** Whether prompts are pruned window by window, as generation is. */
+    boolean prunesInChunks() {
+        return policy instanceof RetentionPolicy.PerChunk;
+    }
+
+    /** Tokens that are pruned together. */
+    int windowTokens() {
+        return policy instanceof RetentionPolicy.PerChunk perChunk ? perChunk.chunkTokens() : GENERATION_WINDOW;
+    }
+
+    /** Newest tokens of a window that stay whatever their score. */
+    int keptTailOfWindow() {
+        return policy instanceof RetentionPolicy.PerChunk perChunk ? perChunk.observationQueries() : 0;
+    }
+
+    /** Width of the maximum filter over a window's scores. */
+    int windowPoolingWidth() {
+        return policy instanceof RetentionPolicy.PerChunk perChunk ? perChunk.poolingWidth() : 1;
+    }
+
+    /** Leading tokens of the sequence's first window that stay whatever their score. */
+    int keptHeadOfFirstWindow() {
+        return policy instanceof RetentionPolicy.PerChunk perChunk ? perChunk.sinkTokens() : 0;
     }
 
     /** Queries that {@code layer} must remember to vote in generation; 0 where nobody votes. */
@@ -49,6 +78,7 @@ final class PyramidSchedule {
         return switch (policy) {
             case RetentionPolicy.Pyramid pyramid -> pyramid.observationQueries();
             case RetentionPolicy.PerLayer perLayer -> perLayer.observationQueries();
+            case RetentionPolicy.PerChunk perChunk -> perChunk.observationQueries();
             case RetentionPolicy.All all -> 0;
             case RetentionPolicy.Local local -> 0;
         };
@@ -60,6 +90,7 @@ final class PyramidSchedule {
             case RetentionPolicy.Local local -> local.sinkTokens();
             case RetentionPolicy.Pyramid pyramid -> pyramid.sinkTokens();
             case RetentionPolicy.PerLayer perLayer -> perLayer.sinkTokens();
+            case RetentionPolicy.PerChunk perChunk -> perChunk.sinkTokens();
         };
     }
 
@@ -74,7 +105,25 @@ final class PyramidSchedule {
                 int least = perLayer.sinkTokens() + perLayer.recentTokens();
                 yield share >= 1 ? rows : Math.min(rows, Math.max((int) (rows * share), least));
             }
+            case RetentionPolicy.PerChunk perChunk -> {
+                int size = perChunk.chunkTokens();
+                yield rows / size * keptOfWindow(layer) + rows % size;
+            }
         };
+    }
+
+    /** Most slots that {@code layer} holds at once while it computes {@code rows} rows of a prompt. */
+    int peakInPrompt(int layer, int rows) {
+        if (!(policy instanceof RetentionPolicy.PerChunk perChunk) || rows < perChunk.chunkTokens()) {
+            return rows;
+        }
+        int size = perChunk.chunkTokens();
+        return Math.max((rows / size - 1) * keptOfWindow(layer) + size, keptAfterPrompt(layer, rows));
+    }
+
+    /** First slot that pruning may still move behind a prompt that left {@code slots} slots. */
+    int frontierAfterPrompt(int slots, int recent) {
+        return prunesInChunks() ? slots - recent : Math.max(Math.min(slots, sinkTokens()), slots - recent);
     }
 
     /** Rows that go on from {@code layer} to the next, of {@code rows} alive, for a prompt of {@code tokens} tokens. */
@@ -94,9 +143,11 @@ final class PyramidSchedule {
 
     /** Tokens of the recent window behind a prompt of {@code tokens} tokens. */
     int recentAfterPrompt(int tokens) {
-        return policy instanceof RetentionPolicy.Pyramid pyramid
-                ? (int) (tokens * pyramid.recentRatio())
-                : recentInGeneration(tokens);
+        return switch (policy) {
+            case RetentionPolicy.Pyramid pyramid -> (int) (tokens * pyramid.recentRatio());
+            case RetentionPolicy.PerChunk perChunk -> tokens % perChunk.chunkTokens();
+            default -> recentInGeneration(tokens);
+        };
     }
 
     /** Tokens of the recent window when layer 0 holds {@code firstLayerTokens} slots. */
@@ -106,10 +157,11 @@ final class PyramidSchedule {
             case RetentionPolicy.Local local -> local.recentTokens();
             case RetentionPolicy.Pyramid pyramid -> (int) ((firstLayerTokens + 1) * pyramid.recentRatio());
             case RetentionPolicy.PerLayer perLayer -> perLayer.recentTokens();
+            case RetentionPolicy.PerChunk perChunk -> 0;
         };
     }
 
-    /** Tokens that {@code layer} keeps of a window of 16 that left the recent window. */
+    /** Tokens that {@code layer} keeps of a window that left the recent window. */
     int keptOfWindow(int layer) {
         return switch (policy) {
             case RetentionPolicy.All all -> GENERATION_WINDOW;
@@ -119,6 +171,7 @@ final class PyramidSchedule {
                 double share = perLayer.shares().get(layer);
                 yield share >= 1 ? GENERATION_WINDOW : Math.max((int) (GENERATION_WINDOW * share), 1);
             }
+            case RetentionPolicy.PerChunk perChunk -> perChunk.kept(layer, blockTokens);
         };
     }
 

@@ -32,7 +32,7 @@ final class TableLayout {
 
     TableLayout(KvCacheConfig config) {
         geometry = config.geometry();
-        schedule = new PyramidSchedule(config.retention(), geometry.layers());
+        schedule = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens());
         maxBlocks = geometry.blocksFor(config.maxSequenceTokens());
         summaryEntries = config.placement() instanceof PlacementPolicy.Offloaded ? geometry.blocksFor(maxBlocks) : 0;
     }

@@ -34,6 +34,9 @@ class FootprintTest {
                 "pyramid; layers(1/.1/.3/1/.2); 400",
                 "pyramid; pyramid(d=.3,recent=.1); 400",
                 "kcache; all; 400",
+                "pyramid; chunks(1/.1/.3/1/.2,size=64); 400",
+                "pyramid+kcache; chunks(1/.1/.3/1/.2,size=64); 400",
+                "pyramid+kcache; chunks(.2/.1/.3/.9/1,size=32,queries=8); 47",
                 "pyramid+kcache; layers(1/.1/.3/1/.2); 400",
                 "pyramid+kcache; layers(.2/.1/.3/.9/1); 16",
                 "pyramid+kcache; half; 401"
@@ -51,7 +54,7 @@ class FootprintTest {
         long atOpen = cache.memory().deviceBytes();
         try (EngineDouble engine = new EngineDouble(GEOMETRY, 5, tokens);
                 KvSequence sequence = cache.openSequence()) {
-            engine.prompt(sequence, tokens);
+            engine.prompt(sequence, tokens, (layer, alive, row) -> null);
             Footprint prompt = new Footprint(config).run(tokens, tokens);
             assertEquals(prompt.peakBlocks() * blockBytes, cache.memory().deviceBytesPeak() - atOpen);
             assertEquals(prompt.peakHomes() * blockBytes, cache.memory().hostBytesPeak());

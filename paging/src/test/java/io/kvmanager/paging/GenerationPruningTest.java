@@ -50,7 +50,7 @@ class GenerationPruningTest {
             })
     void keepsWhatTheRecentQueriesLikeMost(String retention) {
         KvCacheConfig config = config(retention);
-        PyramidSchedule schedule = new PyramidSchedule(config.retention(), GEOMETRY.layers());
+        PyramidSchedule schedule = new PyramidSchedule(config.retention(), GEOMETRY.layers(), GEOMETRY.blockTokens());
         KvCache cache = leaks.open(config);
         try (EngineDouble engine = new EngineDouble(GEOMETRY, 77, 700);
                 KvSequence sequence = cache.openSequence()) {

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 class PyramidScheduleTest {
 
     private static int[] lengths(String retention, int layers, int tokens) {
-        return new PyramidSchedule(RetentionPolicy.parse(retention), layers).lengthsAfterPrompt(tokens);
+        return new PyramidSchedule(RetentionPolicy.parse(retention), layers, 16).lengthsAfterPrompt(tokens);
     }
 
     private static double meanShare(int[] lengths, int tokens) {
@@ -73,7 +73,7 @@ class PyramidScheduleTest {
     @Test
     void perLayerSharesKeepRecentAndSinks() {
         RetentionPolicy policy = RetentionPolicy.PerLayer.of("layers", List.of(1.0, .1, .5));
-        PyramidSchedule schedule = new PyramidSchedule(policy, 3);
+        PyramidSchedule schedule = new PyramidSchedule(policy, 3, 16);
         assertArrayEquals(new int[] {1000, 100, 500}, schedule.lengthsAfterPrompt(1000));
         assertArrayEquals(new int[] {100, 36, 50}, schedule.lengthsAfterPrompt(100));
         assertArrayEquals(new int[] {20, 20, 20}, schedule.lengthsAfterPrompt(20));
@@ -85,7 +85,7 @@ class PyramidScheduleTest {
 
     @Test
     void generationKeepsLessWithDepthAndNeverNothing() {
-        PyramidSchedule schedule = new PyramidSchedule(RetentionPolicy.parse("paper-7b"), 32);
+        PyramidSchedule schedule = new PyramidSchedule(RetentionPolicy.parse("paper-7b"), 32, 16);
         assertEquals(14, schedule.keptOfWindow(0));
         assertEquals(1, schedule.keptOfWindow(31));
         for (int layer = 1; layer < 32; layer++) {
@@ -105,7 +105,7 @@ class PyramidScheduleTest {
         List<Double> ones = Collections.nCopies(4, 1.0);
         assertArrayEquals(
                 new int[] {300, 300, 300, 300},
-                new PyramidSchedule(RetentionPolicy.Pyramid.of("p", new LayerSchedule.Explicit(ones), .2, 1), 4)
+                new PyramidSchedule(RetentionPolicy.Pyramid.of("p", new LayerSchedule.Explicit(ones), .2, 1), 4, 16)
                         .lengthsAfterPrompt(300));
     }
 }

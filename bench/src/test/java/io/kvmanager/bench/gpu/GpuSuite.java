@@ -24,7 +24,8 @@ public final class GpuSuite {
 
     /** Runs the suite; arguments are folders on the class path. */
     public static void main(String[] roots) {
-        Set<Path> folders = new LinkedHashSet<>(Arrays.stream(roots).map(Path::of).toList());
+        Set<Path> folders =
+                new LinkedHashSet<>(Arrays.stream(roots).map(Path::of).toList());
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(selectClasspathRoots(folders))
                 .filters(TagFilter.includeTags("gpu"))
