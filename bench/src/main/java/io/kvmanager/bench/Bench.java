@@ -6,9 +6,8 @@ import java.util.List;
 import org.openjdk.jmh.Main;
 
 /**
- * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run, {@code attention-gpu}
- * does so on a device, {@code jmh} hands
- * everything behind it to JMH.
+ * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run,
+ * {@code attention-gpu} does so on a device, {@code jmh} hands everything behind it to JMH.
  */
 public final class Bench {
     private static final String USAGE = """
@@ -30,7 +29,7 @@ public final class Bench {
         switch (name) {
             case "attention" -> AttentionRoof.main(rest);
             case "attention-gpu" -> DeviceAttention.main(rest);
-            case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark", "-prof", "gc"), rest));
+            case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark|PrefixBenchmark", "-prof", "gc"), rest));
             case "jmh" -> Main.main(rest);
             case "--help", "-h" -> System.out.println(USAGE);
             default -> {
