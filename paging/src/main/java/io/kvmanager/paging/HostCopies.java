@@ -17,7 +17,7 @@ import java.util.List;
  * blockOf [homes]    block with this home's bytes, or absent; a link holds if both sides say so
  * </pre>
  *
- * A link ends when its block is freed (its generation grows), when it is written to, or when its home is freed.
+ * A link ends when its block is freed (its generation grows), when a step may write to it, or when its home is freed.
  */
 final class HostCopies {
     private final BlockPool pool;
@@ -96,8 +96,11 @@ final class HostCopies {
         blockOf[home] = block;
     }
 
-    /** Notes that a block is about to be written to in place. */
-    void written(int block) {
+    /**
+     * Notes that its only owner writes to a block, or may do so in the step that it plans. Nobody else can come to
+     * share it from here on, so the copy that this would cost need not be reserved.
+     */
+    void unlink(int block) {
         homeOf[block] = ABSENT;
     }
 

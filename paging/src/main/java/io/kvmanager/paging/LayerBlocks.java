@@ -107,7 +107,11 @@ final class LayerBlocks {
             return 0;
         }
         int id = table.get(entry);
-        return id != ABSENT && pool.references(id) > 1 ? 1 : 0;
+        boolean shared = id != ABSENT && pool.references(id) > 1;
+        if (id != ABSENT && !shared) {
+            copies.unlink(id);
+        }
+        return shared ? 1 : 0;
     }
 
     // ---- appending ----
@@ -188,7 +192,7 @@ final class LayerBlocks {
             reservation.release(id);
             table.set(entry, copy);
         } else {
-            copies.written(id);
+            copies.unlink(id);
         }
     }
 
