@@ -8,8 +8,8 @@ import java.util.SplittableRandom;
 
 /**
  * Launches that complete in virtual time: any time later, and in any order that keeps what touches the same bytes in
- * the order of the launches. Which one completes next, and when, comes from the seed. A depth of 0 completes each launch
- * at once.
+ * the order of the launches. Which one completes next, and when, comes from the seed. A depth of 0 completes each
+ * launch at once.
  */
 final class VirtualStream {
     private final SplittableRandom random;
