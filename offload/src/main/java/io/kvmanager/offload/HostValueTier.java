@@ -20,6 +20,7 @@ import java.util.List;
  */
 final class HostValueTier extends HostBlockStore implements ValueTier {
     private final TileResidency residency;
+    private final boolean hostChooses;
 
     HostValueTier(
             Device device,
@@ -32,6 +33,7 @@ final class HostValueTier extends HostBlockStore implements ValueTier {
         TileResidency.Request request =
                 new TileResidency.Request(geometry, selection, homes().memory(), hostBlocks, tileCacheBlocks);
         TileResidency own = device.tileResidency(kernels, request);
+        this.hostChooses = own == null;
         this.residency = own != null ? own : new HostTileResidency(device, kernels, request);
     }
 
@@ -48,7 +50,8 @@ final class HostValueTier extends HostBlockStore implements ValueTier {
             IntTable homeTable,
             FetchTally tally) {
         requireOpen();
-        for (int block = 0; block < blocks.value(); block++) {
+        // Where the device chooses, a look at every block would cost the host more than the launch; audits look.
+        for (int block = 0; hostChooses && block < blocks.value(); block++) {
             if (valueTable.get(block) == ABSENT) {
                 homes().requireUsed(homeTable.get(block));
             }

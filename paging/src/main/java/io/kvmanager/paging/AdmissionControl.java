@@ -18,6 +18,7 @@ import io.kvmanager.TierBytes;
 final class AdmissionControl {
     private final KvCacheConfig config;
     private final Availability availability;
+    private final Footprint footprint;
     private final int emptyBlocks;
     private final int emptyHomes;
     private final int watermarkBlocks;
@@ -30,12 +31,15 @@ final class AdmissionControl {
     /**
      * Answers for one cache.
      *
+     * @param footprint scratch
      * @param emptyBlocks blocks that sequences can have when nothing is open
      * @param emptyHomes homes likewise
      */
-    AdmissionControl(KvCacheConfig config, Availability availability, int emptyBlocks, int emptyHomes) {
+    AdmissionControl(
+            KvCacheConfig config, Availability availability, Footprint footprint, int emptyBlocks, int emptyHomes) {
         this.config = config;
         this.availability = availability;
+        this.footprint = footprint;
         this.emptyBlocks = emptyBlocks;
         this.emptyHomes = emptyHomes;
         this.watermarkBlocks = (int) Math.ceil(config.watermark() * emptyBlocks);
@@ -69,9 +73,7 @@ final class AdmissionControl {
                 return never(peak);
             }
         }
-        Footprint prompt = promptTokens == 1
-                ? new Footprint(config).run(0, 1)
-                : new Footprint(config).run(promptTokens, promptTokens);
+        Footprint prompt = footprint.run(promptTokens == 1 ? 0 : promptTokens, promptTokens);
         return answer(prompt.peakBlocks(), prompt.peakHomes(), freeSequences > 0 ? 0 : 1);
     }
 
@@ -107,7 +109,7 @@ final class AdmissionControl {
     private Life life(int promptTokens, int newTokens) {
         if (life.promptTokens() != promptTokens || life.newTokens() != newTokens) {
             int first = promptTokens == 1 ? 0 : promptTokens;
-            Footprint whole = new Footprint(config).run(first, promptTokens + newTokens);
+            Footprint whole = footprint.run(first, promptTokens + newTokens);
             life = new Life(promptTokens, newTokens, whole.peakBlocks(), whole.peakHomes());
         }
         return life;

@@ -53,6 +53,7 @@ final class PagedBackend implements KvCacheBackend {
     private final int homes;
     private final HostCopies copies;
     private final Availability availability;
+    private final Footprint footprint;
     private final AdmissionControl admission;
     private final Deque<Integer> freeTables = new ArrayDeque<>();
     private final Set<PagedSequence> sequences = new LinkedHashSet<>();
@@ -80,8 +81,9 @@ final class PagedBackend implements KvCacheBackend {
                 : new ResidentValues(
                         geometry, kernels, ProviderSelection.valueTier().openStore(device, geometry, kernels, homes));
         copies = new HostCopies(pool, tier, homes);
+        footprint = new Footprint(config);
         availability = new Availability(pool, tier, geometry, this::ledger);
-        admission = new AdmissionControl(config, availability, pool.availableBlocks(), homes);
+        admission = new AdmissionControl(config, availability, footprint, pool.availableBlocks(), homes);
         for (int slot = 0; slot < config.maxSequences(); slot++) {
             freeTables.add(slot);
         }
@@ -352,6 +354,11 @@ final class PagedBackend implements KvCacheBackend {
 
     ValueTier tier() {
         return tier;
+    }
+
+    /** For counts under the lock. */
+    Footprint footprint() {
+        return footprint;
     }
 
     HostCopies copies() {

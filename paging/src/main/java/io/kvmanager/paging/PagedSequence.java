@@ -37,6 +37,7 @@ final class PagedSequence implements KvSequence {
     private boolean capturing;
     private int length;
     private int[] alive = new int[0];
+    private int aliveRows;
     private @Nullable SuspendedSequence suspended;
 
     PagedSequence(PagedBackend backend, int tableSlot) {
@@ -137,10 +138,13 @@ final class PagedSequence implements KvSequence {
     void start(int tokens, boolean prompt) {
         reservation.begin(need.blocks(), need.homes());
         if (prompt) {
-            alive = RowSelection.all(tokens).rows();
-            for (int i = 0; i < tokens; i++) {
-                alive[i] += length;
+            if (alive.length < tokens) {
+                alive = new int[Math.max(tokens, 2 * alive.length)];
             }
+            for (int i = 0; i < tokens; i++) {
+                alive[i] = length + i;
+            }
+            aliveRows = tokens;
         } else {
             for (LayerBlocks layer : layers) {
                 layer.extend(length);
@@ -155,9 +159,9 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireLayer(layer, true);
-            if (rows != alive.length) {
+            if (rows != aliveRows) {
                 throw new IllegalArgumentException(
-                        "layer " + layer + " was given " + rows + " rows, " + alive.length + " are alive");
+                        "layer " + layer + " was given " + rows + " rows, " + aliveRows + " are alive");
             }
             backend.requireRows(rows, q, k, v, out);
             RowExchange exchange = backend.exchange();
@@ -181,7 +185,10 @@ final class PagedSequence implements KvSequence {
                 survivors = RowSelection.all(rows);
             }
             exchange.deliver(out);
-            alive = survivors.select(alive);
+            aliveRows = survivors.count();
+            for (int i = 0; i < aliveRows && !survivors.keepsAll(); i++) {
+                alive[i] = alive[survivors.row(i)];
+            }
             step.layerDone(layers.length);
             return survivors;
         } finally {

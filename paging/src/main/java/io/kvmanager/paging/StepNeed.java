@@ -27,7 +27,7 @@ final class StepNeed {
             throw new SequenceTooLong(length + tokens, limit);
         }
         if (length == 0 && tokens > 1) {
-            Footprint prompt = new Footprint(backend.config()).run(tokens, tokens);
+            Footprint prompt = backend.footprint().run(tokens, tokens);
             blocks = prompt.peakBlocks();
             homes = prompt.peakHomes();
             return;
