@@ -73,6 +73,44 @@ public final class KvCache implements AutoCloseable {
         return backend.openSequence();
     }
 
+    /**
+     * Whether a request may start now. Changes and reserves nothing: between the answer and the request's first step
+     * other threads may take what was free.
+     *
+     * <p>{@link Admission.Never} if prompt and new tokens do not fit an empty cache; {@link Admission.Wait} if the
+     * prompt does not fit now beside the watermark; {@code Admit} otherwise. What the new tokens need is reserved when
+     * they come: if that fails, suspend somebody.
+     *
+     * @param promptTokens tokens of its prompt
+     * @param newTokens most tokens behind it
+     */
+    public Admission admit(int promptTokens, int newTokens) {
+        return backend.admit(promptTokens, newTokens);
+    }
+
+    /**
+     * Whether a suspended sequence may be resumed now, beside the watermark; never {@link Admission.Never}. Changes and
+     * reserves nothing.
+     *
+     * @throws IllegalStateException if it is not suspended
+     */
+    public Admission admit(KvSequence suspended) {
+        return backend.admit(suspended);
+    }
+
+    /**
+     * Begins a step for several sequences, or for none: what all of them can need in every layer, role and tier is
+     * reserved together. Afterwards each is used as after its own {@link KvSequence#beginToken} or
+     * {@link KvSequence#beginPrompt}. A block that several of them share is counted for each that may have to copy it.
+     *
+     * @param batch sequences of this cache, each once; not kept
+     * @throws KvCacheException.OutOfMemory with what is missing for all of them together; no sequence changed
+     * @throws KvCacheException.SequenceTooLong if one would become too long; no sequence changed
+     */
+    public void begin(StepBatch batch) {
+        backend.begin(batch);
+    }
+
     /** The configuration it was opened with, effective values. */
     public KvCacheConfig config() {
         return config;

@@ -18,7 +18,9 @@ import org.jspecify.annotations.Nullable;
  * @param maxSequenceTokens tokens of one sequence at most
  * @param promptTokens prompt length that derived budgets are sized for, tokens
  * @param deviceBytes device memory budget, bytes; {@link #DERIVED} = what {@code maxSequences} sequences need
- * @param hostBytes host memory budget, bytes; {@link #DERIVED} likewise
+ * @param hostBytes host memory budget, bytes; {@link #DERIVED} = the homes that these sequences need, and nothing for
+ *     suspended ones
+ * @param watermark share of the blocks that admission keeps free for sequences that run, 0..1
  */
 public record KvCacheConfig(
         CacheName cache,
@@ -30,7 +32,8 @@ public record KvCacheConfig(
         int maxSequenceTokens,
         int promptTokens,
         long deviceBytes,
-        long hostBytes) {
+        long hostBytes,
+        double watermark) {
 
     /** A budget that is derived from the sequence limits. */
     public static final long DERIVED = 0;
@@ -50,6 +53,9 @@ public record KvCacheConfig(
         requireAtLeast("promptTokens", promptTokens, 0);
         requireAtLeast("deviceBytes", deviceBytes, 0);
         requireAtLeast("hostBytes", hostBytes, 0);
+        if (!(watermark >= 0 && watermark <= 1)) {
+            throw new IllegalArgumentException("watermark " + watermark + " is not accepted; accepted: 0 to 1");
+        }
         if (promptTokens > maxSequenceTokens) {
             throw new IllegalArgumentException(
                     "promptTokens " + promptTokens + " exceeds maxSequenceTokens " + maxSequenceTokens);
@@ -125,6 +131,7 @@ public record KvCacheConfig(
         private @Nullable Integer promptTokens;
         private long deviceBytes = DERIVED;
         private long hostBytes = DERIVED;
+        private double watermark = .01;
 
         private Builder(CacheName cache, CacheGeometry geometry) {
             this.cache = cache;
@@ -207,6 +214,12 @@ public record KvCacheConfig(
             return this;
         }
 
+        /** Share of the blocks that admission keeps free, 0..1; left out, 0.01. */
+        public Builder watermark(double value) {
+            watermark = value;
+            return this;
+        }
+
         /** Sets one of {@link #KEYS} from text. */
         public Builder set(String key, String value) {
             switch (key) {
@@ -266,7 +279,8 @@ public record KvCacheConfig(
                     maxSequenceTokens,
                     promptTokens == null ? maxSequenceTokens : promptTokens,
                     deviceBytes,
-                    hostBytes);
+                    hostBytes,
+                    watermark);
         }
 
         private RetentionPolicy concludedRetention() {

@@ -14,40 +14,51 @@ public abstract sealed class KvCacheException extends RuntimeException {
     /** A tier's budget does not hold what was asked for. Nothing was changed. */
     public static final class OutOfMemory extends KvCacheException {
         private static final long serialVersionUID = 1L;
-        private final Tier tier;
-        private final long requestedBytes;
-        private final long availableBytes;
+        private final TierBytes requested;
+        private final TierBytes available;
 
         /**
-         * @param tier the tier that is short
-         * @param requestedBytes bytes asked for
-         * @param availableBytes bytes that were free and not reserved
-         * @param setting the setting to raise
+         * Names every tier that is short, and the setting to raise.
+         *
+         * @param requested bytes asked for; more than available in one tier at least
+         * @param available bytes that were free and not reserved
          * @param ledger the ledger at that moment
          */
-        public OutOfMemory(Tier tier, long requestedBytes, long availableBytes, String setting, Ledger ledger) {
-            super(tier + " memory is short: " + requestedBytes + " bytes requested, " + availableBytes
-                    + " available; raise " + setting + "; " + ledger);
-            this.tier = tier;
-            this.requestedBytes = requestedBytes;
-            this.availableBytes = availableBytes;
+        public OutOfMemory(TierBytes requested, TierBytes available, Ledger ledger) {
+            super(message(requested, available) + ledger);
+            this.requested = requested;
+            this.available = available;
         }
 
-        public Tier tier() {
-            return tier;
+        private static String message(TierBytes requested, TierBytes available) {
+            StringBuilder text = new StringBuilder();
+            for (Tier tier : Tier.values()) {
+                if (requested.in(tier) > available.in(tier)) {
+                    text.append(tier)
+                            .append(" memory is short: ")
+                            .append(requested.in(tier))
+                            .append(" bytes requested, ")
+                            .append(available.in(tier))
+                            .append(" available; raise ")
+                            .append(tier == Tier.DEVICE ? "deviceBytes; " : "hostBytes; ");
+                }
+            }
+            return text.toString();
         }
 
-        public long requestedBytes() {
-            return requestedBytes;
+        /** What was asked for. */
+        public TierBytes requested() {
+            return requested;
         }
 
-        public long availableBytes() {
-            return availableBytes;
+        /** What was free and not reserved. */
+        public TierBytes available() {
+            return available;
         }
 
-        /** Bytes that must be freed before the same request can succeed. */
-        public long deficitBytes() {
-            return requestedBytes - availableBytes;
+        /** What must be freed before the same request can succeed; 0 in a tier that is not short. */
+        public TierBytes deficit() {
+            return available.deficit(requested);
         }
     }
 

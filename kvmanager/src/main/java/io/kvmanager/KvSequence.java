@@ -87,6 +87,45 @@ public interface KvSequence extends AutoCloseable {
      */
     void truncate(int length);
 
+    /**
+     * Moves everything that this sequence holds in device memory to host memory, and frees it there. Until it is
+     * resumed, the sequence cannot be stepped, forked or truncated; its lengths and positions can be asked for. What it
+     * shares is copied once, however many of the sequences that share it are suspended, and stays for those that are
+     * not.
+     *
+     * @return bytes copied to host memory
+     * @throws KvCacheException.OutOfMemory if host memory is short; nothing changed
+     * @throws UnsupportedOperationException if this cache does not move blocks
+     */
+    default long suspend() {
+        throw new UnsupportedOperationException("this cache does not suspend sequences");
+    }
+
+    /**
+     * Moves everything back. The sequence is as if it had never been suspended; what is in device memory already,
+     * because another sequence shares it, is shared again.
+     *
+     * @return bytes copied to device memory
+     * @throws KvCacheException.OutOfMemory if device memory is short; nothing changed
+     * @throws IllegalStateException if it is not suspended
+     */
+    default long resume() {
+        throw new IllegalStateException("the sequence is not suspended");
+    }
+
+    /** Whether it is suspended. */
+    default boolean suspended() {
+        return false;
+    }
+
+    /**
+     * Bytes of the device blocks that it holds, shared ones included; while suspended, what {@link #resume} takes if
+     * nothing is shared. 0 for a sequence without blocks.
+     */
+    default long deviceBytes() {
+        return 0;
+    }
+
     /** What value fetching did since the sequence was opened. */
     FetchReport fetchReport();
 

@@ -26,7 +26,9 @@ public record Ledger(List<Entry> entries, long deviceCapacityBytes, long hostCap
         /** Stored queries that vote on pruning in generation. */
         QUERY_WINDOW,
         /** Slots for fetched value tiles. */
-        TILE_CACHE
+        TILE_CACHE,
+        /** Blocks of suspended sequences, in host memory. */
+        SUSPENDED
     }
 
     /**

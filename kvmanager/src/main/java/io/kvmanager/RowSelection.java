@@ -1,8 +1,12 @@
 package io.kvmanager;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
 /** Which rows of a prompt go on to the next layer, as ascending row indices of the present layer. Immutable. */
 public final class RowSelection {
-    private final int[] rows;
+    private final int @Nullable [] rows; // null: all of them
+    private final int count;
     private final int of;
 
     /**
@@ -13,21 +17,24 @@ public final class RowSelection {
      */
     public RowSelection(int[] rows, int of) {
         this.rows = rows.clone();
+        this.count = rows.length;
+        this.of = of;
+    }
+
+    private RowSelection(int of) {
+        this.rows = null;
+        this.count = of;
         this.of = of;
     }
 
     /** All of {@code count} rows. */
     public static RowSelection all(int count) {
-        int[] rows = new int[count];
-        for (int i = 0; i < count; i++) {
-            rows[i] = i;
-        }
-        return new RowSelection(rows, count);
+        return new RowSelection(count);
     }
 
     /** Rows that go on. */
     public int count() {
-        return rows.length;
+        return count;
     }
 
     /** Rows there were. */
@@ -37,25 +44,29 @@ public final class RowSelection {
 
     /** Index, among the present layer's rows, of the {@code i}-th row that goes on. */
     public int row(int i) {
-        return rows[i];
+        return rows == null ? Objects.checkIndex(i, count) : rows[i];
     }
 
     /** All indices; a copy. */
     public int[] rows() {
-        return rows.clone();
+        int[] copy = new int[count];
+        for (int i = 0; i < count; i++) {
+            copy[i] = row(i);
+        }
+        return copy;
     }
 
     /** The entries of {@code values}, one per present row, that go on. */
     public int[] select(int[] values) {
-        int[] selected = new int[rows.length];
-        for (int i = 0; i < rows.length; i++) {
-            selected[i] = values[rows[i]];
+        int[] selected = new int[count];
+        for (int i = 0; i < count; i++) {
+            selected[i] = values[row(i)];
         }
         return selected;
     }
 
     /** Whether no row was dropped. */
     public boolean keepsAll() {
-        return rows.length == of;
+        return count == of;
     }
 }

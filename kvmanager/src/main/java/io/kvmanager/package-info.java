@@ -11,7 +11,11 @@
  *   <li>Sizes are bytes, lengths tokens, times nanoseconds, ratios 0..1, and names say which.
  *   <li>Whoever opens closes. A closed handle throws {@link java.lang.IllegalStateException}; only a cache may be
  *       closed twice.
- *   <li>A cache's methods may be called from any thread; a sequence belongs to one thread at a time.
+ *   <li>Threads: every method of a cache (open, admit, begin, close, ledger, memory, audit) may be called from any
+ *       thread at any time. A sequence has one writer: one thread at a time, handed over with a happens-before edge;
+ *       {@code KvCache.begin} is a write to each sequence of its batch. Different sequences may be used by different
+ *       threads; the cache runs their layers one after the other.
+ *   <li>Closing a cache closes its sequences, whoever uses them: their next call throws.
  *   <li>A failed reservation throws a {@link io.kvmanager.KvCacheException} and leaves everything as it was.
  * </ul>
  */

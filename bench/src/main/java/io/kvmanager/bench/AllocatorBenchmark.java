@@ -6,6 +6,7 @@ import io.kvmanager.ElementType;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
+import io.kvmanager.StepBatch;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
@@ -24,11 +25,14 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What the block manager itself costs, through the API an engine uses: one layer on the metadata device, so that no
- * attention is computed. Run with {@code -prof gc} to see that a step allocates nothing.
+ * What the block manager itself costs, through the API an engine uses, on the metadata device, so that no attention is
+ * computed and no tile chosen. Run with {@code -prof gc} to see that a step allocates nothing.
  *
- * <p>{@code tokens}: begin, attend and commit one token; a block of K and one of V every 16 tokens. The rest:
- * begin-layer-commit of a prompt and its truncation, per block of K and V taken and given back.
+ * <p>The unit of {@code tokens} and {@code tokensOfBatches} is one token of one sequence: begun, attended in every
+ * layer, committed, with a block of K and one of V per layer every 16 tokens. At one layer that is one block table of K
+ * and one of V, as in engines whose layers share a table. {@code promptBlocks} is begin, attend and commit of a prompt
+ * and its truncation, per block of K or V taken and given back. {@link CollectionsAllocatorBenchmark} is what they are
+ * compared with.
  */
 @BenchmarkMode(Mode.Throughput)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -40,28 +44,39 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 1)
 @SuppressWarnings("NullAway.Init") // JMH calls open before anything else
 public class AllocatorBenchmark {
-    private static final int TOKENS = 4096;
-    private static final int BLOCKS = 2 * TOKENS / 16;
+    static final int TOKENS = 4096;
+    static final int BLOCKS = 2 * TOKENS / 16;
+    private static final int SEQUENCES = 64;
 
     /** Cache name; {@code kcache} adds the settling of V blocks to their homes. */
     @Param({"paged", "kcache"})
     public String cache = "paged";
 
+    /** Layers of the model. */
+    @Param({"1", "32"})
+    public int layers = 1;
+
     private final Arena arena = Arena.ofShared();
     private MemorySegment rows = MemorySegment.NULL;
     private KvCache opened;
     private KvSequence sequence;
+    private final KvSequence[] many = new KvSequence[SEQUENCES];
+    private final StepBatch batch = new StepBatch();
 
     /** Opens the cache and one sequence. */
     @Setup
     public void open() {
-        CacheGeometry geometry = new CacheGeometry(1, 1, 1, 1, 16, ElementType.BF16);
+        CacheGeometry geometry = new CacheGeometry(layers, 1, 1, 1, 16, ElementType.BF16);
         rows = arena.allocate(4L * TOKENS, 64);
         opened = KvCache.open(KvCacheConfig.builder(CacheName.parse(cache), geometry)
                 .device("metadata")
                 .maxSequenceTokens(TOKENS + 1)
+                .maxSequences(1 + SEQUENCES)
                 .build());
         sequence = opened.openSequence();
+        for (int i = 0; i < SEQUENCES; i++) {
+            many[i] = opened.openSequence();
+        }
     }
 
     /** Closes what {@link #open} opened. */
@@ -78,18 +93,45 @@ public class AllocatorBenchmark {
     public void tokens() {
         for (int token = 0; token < TOKENS; token++) {
             sequence.beginToken();
-            sequence.attend(0, rows, rows, rows, rows);
-            sequence.commit();
+            finishToken(sequence);
         }
         sequence.truncate(0);
     }
 
-    /** A prompt and its truncation; unit: blocks allocated and freed. */
+    private void finishToken(KvSequence stepped) {
+        for (int layer = 0; layer < layers; layer++) {
+            stepped.attend(layer, rows, rows, rows, rows);
+        }
+        stepped.commit();
+    }
+
+    /** Token appends of 64 sequences that are begun together; unit: tokens. */
+    @Benchmark
+    @OperationsPerInvocation(TOKENS)
+    public void tokensOfBatches() {
+        for (int token = 0; token < TOKENS / SEQUENCES; token++) {
+            batch.clear();
+            for (KvSequence one : many) {
+                batch.token(one);
+            }
+            opened.begin(batch);
+            for (KvSequence one : many) {
+                finishToken(one);
+            }
+        }
+        for (KvSequence one : many) {
+            one.truncate(0);
+        }
+    }
+
+    /** A prompt and its truncation; unit: blocks of one layer allocated and freed, so count times the layers. */
     @Benchmark
     @OperationsPerInvocation(BLOCKS)
     public void promptBlocks() {
         sequence.beginPrompt(TOKENS);
-        sequence.attendPrompt(0, TOKENS, rows, rows, rows, rows);
+        for (int layer = 0; layer < layers; layer++) {
+            sequence.attendPrompt(layer, TOKENS, rows, rows, rows, rows);
+        }
         sequence.commit();
         sequence.truncate(0);
     }

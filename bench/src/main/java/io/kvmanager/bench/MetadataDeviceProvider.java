@@ -5,12 +5,17 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.DeviceProvider;
+import io.kvmanager.spi.FetchTally;
+import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.TileList;
+import io.kvmanager.spi.TileResidency;
 import io.kvmanager.spi.Usability;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -72,11 +77,35 @@ public final class MetadataDeviceProvider implements DeviceProvider {
         }
 
         @Override
+        public TileResidency tileResidency(AttentionKernels kernels, TileResidency.Request request) {
+            return new NoTiles();
+        }
+
+        @Override
         public void close() {
             if (!closed) {
                 closed = true;
                 arena.close();
             }
+        }
+    }
+
+    /** Chooses nothing: on a device with memory of its own the choice of tiles is a kernel, too. */
+    private static final class NoTiles implements TileResidency {
+        @Override
+        public void select(
+                AttentionWorkspace workspace,
+                DeviceCount blocks,
+                IntTable valueTable,
+                IntTable homeTable,
+                FetchTally tally) {}
+
+        @Override
+        public void invalidate(int home) {}
+
+        @Override
+        public List<String> audit(int[] references) {
+            return List.of();
         }
     }
 
@@ -86,6 +115,22 @@ public final class MetadataDeviceProvider implements DeviceProvider {
         public String name() {
             return "none";
         }
+
+        @Override
+        public void list(CacheGeometry geometry, MemorySegment table, DeviceCount blocks, TileList tiles) {}
+
+        @Override
+        public void renormalise(
+                CacheGeometry geometry, AttentionWorkspace workspace, DeviceCount blocks, MemorySegment out) {}
+
+        @Override
+        public void remember(
+                CacheGeometry geometry,
+                MemorySegment table,
+                MemorySegment logSumExp,
+                DeviceCount end,
+                MemorySegment q,
+                MemorySegment statistics) {}
 
         @Override
         public void zero(int blockId) {}

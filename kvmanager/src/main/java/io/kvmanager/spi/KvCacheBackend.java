@@ -1,14 +1,25 @@
 package io.kvmanager.spi;
 
+import io.kvmanager.Admission;
 import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
 import io.kvmanager.MemoryUse;
+import io.kvmanager.StepBatch;
 import java.util.List;
 
 /** An open cache, behind {@link io.kvmanager.KvCache}. */
 public interface KvCacheBackend extends AutoCloseable {
 
     KvSequence openSequence();
+
+    /** See {@link io.kvmanager.KvCache#admit(int, int)}. */
+    Admission admit(int promptTokens, int newTokens);
+
+    /** See {@link io.kvmanager.KvCache#admit(KvSequence)}. */
+    Admission admit(KvSequence suspended);
+
+    /** See {@link io.kvmanager.KvCache#begin}. */
+    void begin(StepBatch batch);
 
     String deviceDescription();
 

@@ -3,7 +3,10 @@ package io.kvmanager.spi;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.PlacementPolicy;
 
-/** Opens value tiers. Implementations are public classes with a public no-argument constructor. */
+/**
+ * Opens value tiers, and stores without a choice of tiles. Implementations are public classes with a public no-argument
+ * constructor.
+ */
 public interface ValueTierProvider {
 
     /** The name it is logged under. */
@@ -28,4 +31,13 @@ public interface ValueTierProvider {
             PlacementPolicy.Offloaded placement,
             int[] tileCacheBlocks,
             int hostBlocks);
+
+    /**
+     * Opens a store for a cache that keeps V in device memory: what suspended sequences move to.
+     *
+     * @param device where memory is taken, {@code hostBlocks * blockBytes} of {@code Tier.HOST}
+     * @param kernels over the slab
+     * @param hostBlocks homes, 0 or more
+     */
+    BlockStore openStore(Device device, CacheGeometry geometry, AttentionKernels kernels, int hostBlocks);
 }

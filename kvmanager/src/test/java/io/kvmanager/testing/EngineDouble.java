@@ -76,8 +76,14 @@ public final class EngineDouble implements AutoCloseable {
 
     /** Runs a prompt; rows of a first prompt are compared with causal attention over the rows alive. */
     public void prompt(KvSequence sequence, int tokens) {
+        sequence.beginPrompt(tokens);
+        begunPrompt(sequence, tokens);
+    }
+
+    /** {@link #prompt(KvSequence, int)} for a prompt that was begun already. */
+    public void begunPrompt(KvSequence sequence, int tokens) {
         boolean first = sequence.length() == 0;
-        prompt(sequence, tokens, (layer, alive, row) -> {
+        begunPrompt(sequence, tokens, (layer, alive, row) -> {
             boolean compared = first && row % Math.max(1, alive.length / 7) == 0;
             return compared ? reference.attend(layer, query(layer, alive[row]), Arrays.copyOf(alive, row + 1)) : null;
         });
@@ -97,8 +103,12 @@ public final class EngineDouble implements AutoCloseable {
 
     /** Runs a prompt and compares its rows. */
     public void prompt(KvSequence sequence, int tokens, PromptOracle oracle) {
-        int before = sequence.length();
         sequence.beginPrompt(tokens);
+        begunPrompt(sequence, tokens, oracle);
+    }
+
+    private void begunPrompt(KvSequence sequence, int tokens, PromptOracle oracle) {
+        int before = sequence.length();
         int[] alive = new int[tokens];
         for (int i = 0; i < tokens; i++) {
             alive[i] = before + i;
@@ -128,17 +138,25 @@ public final class EngineDouble implements AutoCloseable {
 
     /** Runs one token; {@code expected} maps a layer and its positions, the new one included, to an output. */
     public void token(KvSequence sequence, BiFunction<Integer, int[], double[]> expected) {
-        int position = sequence.length();
-        int[][] before = new int[geometry.layers()][];
-        for (int layer = 0; layer < geometry.layers(); layer++) {
-            before[layer] = sequence.positions(layer);
-        }
         sequence.beginToken();
+        begunToken(sequence, expected);
+    }
+
+    /** {@link #token(KvSequence)} for a token that was begun already. */
+    public void begunToken(KvSequence sequence) {
+        int position = sequence.length();
+        begunToken(sequence, (layer, positions) -> reference.attend(layer, query(layer, position), positions));
+    }
+
+    private void begunToken(KvSequence sequence, BiFunction<Integer, int[], double[]> expected) {
+        int position = sequence.length();
         for (int layer = 0; layer < geometry.layers(); layer++) {
+            int[] held = sequence.positions(layer);
+            boolean listed = held.length > 0 && held[held.length - 1] == position;
+            int[] positions = listed ? held : Arrays.copyOf(held, held.length + 1);
+            positions[positions.length - 1] = position;
             fill(layer, 0, position);
             sequence.attend(layer, q, k, v, out);
-            int[] positions = Arrays.copyOf(before[layer], before[layer].length + 1);
-            positions[positions.length - 1] = position;
             assertClose(expected.apply(layer, positions), output(0), "layer " + layer + " position " + position);
         }
         sequence.commit();

@@ -340,7 +340,7 @@ public abstract class KvCacheContract {
             Ledger before = cache.ledger();
             KvCacheException.OutOfMemory shortage =
                     assertThrows(KvCacheException.OutOfMemory.class, () -> second.beginPrompt(110));
-            assertTrue(shortage.deficitBytes() > 0);
+            assertTrue(shortage.deficit().device() > 0);
             assertEquals(before, cache.ledger());
             leaks.audit();
             engine.token(first);

@@ -3,6 +3,7 @@ package io.kvmanager.offload;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.PlacementPolicy;
 import io.kvmanager.spi.AttentionKernels;
+import io.kvmanager.spi.BlockStore;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.TileResidency;
 import io.kvmanager.spi.ValueTier;
@@ -61,5 +62,10 @@ public final class HostValueTierProvider implements ValueTierProvider {
                 placement.selection(),
                 Arrays.stream(tileCacheBlocks).boxed().toList(),
                 hostBlocks);
+    }
+
+    @Override
+    public BlockStore openStore(Device device, CacheGeometry geometry, AttentionKernels kernels, int hostBlocks) {
+        return new HostBlockStore(device, geometry, kernels, hostBlocks);
     }
 }

@@ -1,5 +1,6 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.Admission;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.FetchReport;
 import io.kvmanager.KvCacheConfig;
@@ -12,7 +13,9 @@ import io.kvmanager.Ledger.Account;
 import io.kvmanager.MemoryPlan;
 import io.kvmanager.MemoryUse;
 import io.kvmanager.RowSelection;
+import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
+import io.kvmanager.TierBytes;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
@@ -23,7 +26,9 @@ import io.kvmanager.spi.RowExchange;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * The cache {@code full}: every sequence has one contiguous region of its greatest length, as engines without a memory
@@ -89,15 +94,13 @@ final class ContiguousBackend implements KvCacheBackend {
         long needed = plan(config).deviceBytes();
         if (config.deviceBytes() != KvCacheConfig.DERIVED && needed > config.deviceBytes()) {
             throw new OutOfMemory(
-                    Tier.DEVICE, needed, config.deviceBytes(), "deviceBytes", new Ledger(List.of(), 0, 0));
+                    new TierBytes(needed, 0), new TierBytes(config.deviceBytes(), 0), new Ledger(List.of(), 0, 0));
         }
     }
 
     @Override
     public synchronized KvSequence openSequence() {
-        if (closed) {
-            throw new IllegalStateException("the cache is closed");
-        }
+        requireOpen();
         int region = open.indexOf(null);
         if (region < 0) {
             throw new TooManySequences(config.maxSequences());
@@ -106,6 +109,49 @@ final class ContiguousBackend implements KvCacheBackend {
         open.set(region, sequence);
         peakOpen = Math.max(peakOpen, openCount());
         return sequence;
+    }
+
+    @Override
+    public synchronized Admission admit(int promptTokens, int newTokens) {
+        requireOpen();
+        long tokens = AdmissionControl.requireLengths(promptTokens, newTokens);
+        if (tokens > config.maxSequenceTokens()) {
+            return AdmissionControl.tooLong(tokens, config);
+        }
+        return open.contains(null) ? new Admission.Admit() : new Admission.Wait(new TierBytes(regionBytes(), 0), 1);
+    }
+
+    @Override
+    public Admission admit(KvSequence suspended) {
+        throw new IllegalStateException("this cache does not suspend sequences");
+    }
+
+    @Override
+    public synchronized void begin(StepBatch batch) {
+        requireOpen();
+        Set<KvSequence> seen = new HashSet<>();
+        for (int i = 0; i < batch.size(); i++) {
+            owned(batch.sequence(i)).requireRoom(batch.tokens(i));
+            if (!seen.add(batch.sequence(i))) {
+                throw new IllegalArgumentException("step " + i + " is of a sequence that has a step in the batch");
+            }
+        }
+        for (int i = 0; i < batch.size(); i++) {
+            owned(batch.sequence(i)).step.begin(batch.tokens(i), batch.isPrompt(i));
+        }
+    }
+
+    private Sequence owned(KvSequence sequence) {
+        if (sequence instanceof Sequence own && own.backend() == this) {
+            return own;
+        }
+        throw new IllegalArgumentException("the sequence is not of this cache");
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the cache is closed");
+        }
     }
 
     private int openCount() {
@@ -175,6 +221,11 @@ final class ContiguousBackend implements KvCacheBackend {
     @Override
     public synchronized void close() {
         if (!closed) {
+            for (Sequence sequence : open) {
+                if (sequence != null) {
+                    sequence.step.close();
+                }
+            }
             closed = true;
             device.close();
         }
@@ -225,6 +276,11 @@ final class ContiguousBackend implements KvCacheBackend {
         }
 
         private void begin(int tokens, boolean prompt) {
+            requireRoom(tokens);
+            step.begin(tokens, prompt);
+        }
+
+        private void requireRoom(int tokens) {
             step.requireIdle();
             if (tokens < 1) {
                 throw new IllegalArgumentException("a prompt of " + tokens + " tokens; accepted: 1 or more");
@@ -232,7 +288,16 @@ final class ContiguousBackend implements KvCacheBackend {
             if (length + tokens > config.maxSequenceTokens()) {
                 throw new SequenceTooLong(length + tokens, config.maxSequenceTokens());
             }
-            step.begin(tokens, prompt);
+        }
+
+        private ContiguousBackend backend() {
+            return ContiguousBackend.this;
+        }
+
+        @Override
+        public long deviceBytes() {
+            step.requireOpen();
+            return regionBytes();
         }
 
         @Override

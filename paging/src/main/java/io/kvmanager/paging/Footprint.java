@@ -24,8 +24,13 @@ final class Footprint {
         }
     }
 
-    /** Runs a prompt and then tokens one by one up to {@code totalTokens}. */
+    /** Runs a prompt and then tokens one by one up to {@code totalTokens}; forgets earlier runs. */
     Footprint run(int promptTokens, int totalTokens) {
+        peakBlocks = 0;
+        peakHomes = 0;
+        for (LayerShape shape : shapes) {
+            shape.truncate(0);
+        }
         if (promptTokens > 0) {
             prompt(promptTokens);
         }

@@ -40,6 +40,7 @@ final class LayerBlocks {
     private final int[] positions;
     private final BlockPool pool;
     private final ValueTier tier;
+    private final HostCopies copies;
     private final AttentionKernels kernels;
     private final Reservation reservation;
     private final int blockTokens;
@@ -57,6 +58,7 @@ final class LayerBlocks {
         this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
         this.tier = backend.tier();
+        this.copies = backend.copies();
         this.kernels = backend.kernels();
         this.reservation = reservation;
         this.blockTokens = backend.geometry().blockTokens();
@@ -105,7 +107,11 @@ final class LayerBlocks {
             return 0;
         }
         int id = table.get(entry);
-        return id != ABSENT && pool.references(id) > 1 ? 1 : 0;
+        boolean shared = id != ABSENT && pool.references(id) > 1;
+        if (id != ABSENT && !shared) {
+            copies.unlink(id);
+        }
+        return shared ? 1 : 0;
     }
 
     // ---- appending ----
@@ -185,6 +191,8 @@ final class LayerBlocks {
             kernels.copyBlock(id, copy);
             reservation.release(id);
             table.set(entry, copy);
+        } else {
+            copies.unlink(id);
         }
     }
 
@@ -251,7 +259,7 @@ final class LayerBlocks {
     private void releaseHome(int block) {
         int home = homes.get(block);
         if (home != ABSENT) {
-            tier.release(home);
+            copies.release(home);
             homes.set(block, ABSENT);
         }
     }

@@ -1,5 +1,6 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.Admission;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvCacheException.TooManySequences;
@@ -8,6 +9,7 @@ import io.kvmanager.Ledger;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.MemoryUse;
 import io.kvmanager.PlacementPolicy;
+import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
@@ -49,8 +51,13 @@ final class PagedBackend implements KvCacheBackend {
     private final int[] tileCacheBlocks;
     private final ValueTier tier;
     private final int homes;
+    private final HostCopies copies;
+    private final Availability availability;
+    private final Footprint footprint;
+    private final AdmissionControl admission;
     private final Deque<Integer> freeTables = new ArrayDeque<>();
     private final Set<PagedSequence> sequences = new LinkedHashSet<>();
+    private long batches;
     private boolean closed;
 
     /** Opens over a device that becomes this backend's own. */
@@ -71,7 +78,12 @@ final class PagedBackend implements KvCacheBackend {
         tileCacheBlocks = takeTileCache(plan.tileCacheBlocks());
         tier = config.placement() instanceof PlacementPolicy.Offloaded offloaded
                 ? ProviderSelection.valueTier().open(device, geometry, kernels, offloaded, tileCacheBlocks, homes)
-                : new ResidentValues(geometry, kernels);
+                : new ResidentValues(
+                        geometry, kernels, ProviderSelection.valueTier().openStore(device, geometry, kernels, homes));
+        copies = new HostCopies(pool, tier, homes);
+        footprint = new Footprint(config);
+        availability = new Availability(pool, tier, geometry, this::ledger);
+        admission = new AdmissionControl(config, availability, footprint, pool.availableBlocks(), homes);
         for (int slot = 0; slot < config.maxSequences(); slot++) {
             freeTables.add(slot);
         }
@@ -115,6 +127,61 @@ final class PagedBackend implements KvCacheBackend {
         freeTables.add(tableSlot);
     }
 
+    @Override
+    public Admission admit(int promptTokens, int newTokens) {
+        lock.lock();
+        try {
+            requireOpen();
+            return admission.admit(promptTokens, newTokens, freeTables.size());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public Admission admit(KvSequence suspended) {
+        lock.lock();
+        try {
+            requireOpen();
+            return admission.admitSuspended(owned(suspended).blocksToResume());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void begin(StepBatch batch) {
+        lock.lock();
+        try {
+            requireOpen();
+            batches++;
+            long blocks = 0;
+            long neededHomes = 0;
+            for (int i = 0; i < batch.size(); i++) {
+                PagedSequence sequence = owned(batch.sequence(i));
+                StepNeed need = sequence.plan(batch.tokens(i));
+                if (!need.joins(batches)) {
+                    throw new IllegalArgumentException("step " + i + " is of a sequence that has a step in the batch");
+                }
+                blocks += need.blocks();
+                neededHomes += need.homes();
+            }
+            availability.require(blocks, neededHomes);
+            for (int i = 0; i < batch.size(); i++) {
+                owned(batch.sequence(i)).start(batch.tokens(i), batch.isPrompt(i));
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private PagedSequence owned(KvSequence sequence) {
+        if (sequence instanceof PagedSequence own && own.of(this)) {
+            return own;
+        }
+        throw new IllegalArgumentException("the sequence is not of this cache");
+    }
+
     private void requireOpen() {
         if (closed) {
             throw new IllegalStateException("the cache is closed");
@@ -151,7 +218,9 @@ final class PagedBackend implements KvCacheBackend {
                 entries.add(new Ledger.Entry(Tier.DEVICE, account, pool.blocksIn(account) * blockBytes));
             }
             entries.add(new Ledger.Entry(Tier.HOST, Account.FREE, (homes - tier.usedBlocks()) * blockBytes));
-            entries.add(new Ledger.Entry(Tier.HOST, Account.SEALED, tier.usedBlocks() * blockBytes));
+            int suspended = copies.suspendedHomes();
+            entries.add(new Ledger.Entry(Tier.HOST, Account.SEALED, (tier.usedBlocks() - suspended) * blockBytes));
+            entries.add(new Ledger.Entry(Tier.HOST, Account.SUSPENDED, suspended * blockBytes));
             return new Ledger(entries, slab.byteSize(), homes * blockBytes);
         } finally {
             lock.unlock();
@@ -196,6 +265,7 @@ final class PagedBackend implements KvCacheBackend {
                 }
             }
             found.addAll(tier.audit());
+            found.addAll(copies.audit());
             found.addAll(ledger().imbalances());
             return found;
         } finally {
@@ -231,11 +301,6 @@ final class PagedBackend implements KvCacheBackend {
             throw new IllegalArgumentException(name + " holds " + buffer.byteSize() + " bytes; " + rows + " rows of "
                     + rowElements + " F32 elements are needed");
         }
-    }
-
-    /** What a first prompt of {@code tokens} tokens holds at most. */
-    Footprint promptFootprint(int tokens) {
-        return new Footprint(config).run(tokens, tokens);
     }
 
     KvCacheConfig config() {
@@ -289,5 +354,18 @@ final class PagedBackend implements KvCacheBackend {
 
     ValueTier tier() {
         return tier;
+    }
+
+    /** For counts under the lock. */
+    Footprint footprint() {
+        return footprint;
+    }
+
+    HostCopies copies() {
+        return copies;
+    }
+
+    Availability availability() {
+        return availability;
     }
 }

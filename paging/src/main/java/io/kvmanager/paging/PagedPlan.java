@@ -6,7 +6,7 @@ import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.Ledger;
 import io.kvmanager.MemoryPlan;
 import io.kvmanager.PlacementPolicy;
-import io.kvmanager.Tier;
+import io.kvmanager.TierBytes;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.ProviderSelection;
 import java.util.Arrays;
@@ -38,13 +38,12 @@ final class PagedPlan {
                 + ProviderSelection.scratchBytes(config.device(), geometry, config.maxSequenceTokens())
                 + SelectionWorkspace.bytes(geometry, schedule, config.maxSequenceTokens());
         long sequenceTables = config.maxSequences() * new TableLayout(config).bytes();
+        homes = homes();
         if (config.placement() instanceof PlacementPolicy.Offloaded offloaded) {
             tileCacheBlocks = offloaded.tileCacheBlocks(geometry);
-            homes = homes();
             tableBytes = sequenceTables + ProviderSelection.valueTier().deviceTableBytes(geometry, offloaded, homes);
         } else {
             tileCacheBlocks = 0;
-            homes = 0;
             tableBytes = sequenceTables;
         }
         blocks = blocks();
@@ -73,16 +72,17 @@ final class PagedPlan {
         if (blocks - tileCacheBlocks < sequenceBlocks) {
             long needed =
                     (long) (sequenceBlocks + tileCacheBlocks) * geometry.blockBytes() + tableBytes + workspaceBytes;
-            throw new OutOfMemory(Tier.DEVICE, needed, config.deviceBytes(), "deviceBytes", empty());
+            throw shortage(new TierBytes(needed, 0));
         }
         if (homes < sequenceHomes) {
             long needed = (long) sequenceHomes * geometry.blockBytes();
-            throw new OutOfMemory(Tier.HOST, needed, config.hostBytes(), "hostBytes", empty());
+            throw shortage(new TierBytes(0, needed));
         }
     }
 
-    private static Ledger empty() {
-        return new Ledger(List.of(), 0, 0);
+    private OutOfMemory shortage(TierBytes needed) {
+        TierBytes budgets = new TierBytes(config.deviceBytes(), config.hostBytes());
+        return new OutOfMemory(needed, budgets, new Ledger(List.of(), 0, 0));
     }
 
     int blockCount() {

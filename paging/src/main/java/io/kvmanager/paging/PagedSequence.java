@@ -2,16 +2,15 @@ package io.kvmanager.paging;
 
 import io.kvmanager.CapturedStep;
 import io.kvmanager.FetchReport;
-import io.kvmanager.KvCacheException.SequenceTooLong;
 import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
-import io.kvmanager.spi.Device;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.RowExchange;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A sequence on blocks. Every step and every change takes the backend's lock, so sequences of one cache may run on
@@ -32,11 +31,14 @@ final class PagedSequence implements KvSequence {
     private final LayerBlocks[] layers;
     private final LayerAttention attention;
     private final FetchTally tally;
+    private final StepNeed need;
     private final StepProtocol step = new StepProtocol();
-    private final List<Captured> captured = new ArrayList<>();
+    private final List<CapturedAttention> captured = new ArrayList<>();
     private boolean capturing;
     private int length;
     private int[] alive = new int[0];
+    private int aliveRows;
+    private @Nullable SuspendedSequence suspended;
 
     PagedSequence(PagedBackend backend, int tableSlot) {
         this(
@@ -60,7 +62,8 @@ final class PagedSequence implements KvSequence {
     private PagedSequence(PagedBackend backend, int tableSlot, IntFunction<LayerShape> shapes) {
         this.backend = backend;
         this.tableSlot = tableSlot;
-        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.geometry(), backend::ledger);
+        this.need = new StepNeed(backend);
+        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability());
         MemorySegment memory = backend.tableMemory(tableSlot);
         MemorySegment counters = TableLayout.counters(memory);
         backend.device().write(NO_COUNTS, counters, 0, NO_COUNTS.byteSize());
@@ -106,16 +109,8 @@ final class PagedSequence implements KvSequence {
     public void beginPrompt(int tokens) {
         backend.lock().lock();
         try {
-            step.requireIdle();
-            if (tokens < 1) {
-                throw new IllegalArgumentException("a prompt of " + tokens + " tokens; accepted: 1 or more");
-            }
-            reserve(tokens);
-            alive = RowSelection.all(tokens).rows();
-            for (int i = 0; i < tokens; i++) {
-                alive[i] += length;
-            }
-            step.begin(tokens, true);
+            plan(tokens);
+            start(tokens, true);
         } finally {
             backend.lock().unlock();
         }
@@ -125,35 +120,37 @@ final class PagedSequence implements KvSequence {
     public void beginToken() {
         backend.lock().lock();
         try {
-            step.requireIdle();
-            reserve(1);
-            for (LayerBlocks layer : layers) {
-                layer.extend(length);
-            }
-            step.begin(1, false);
+            plan(1);
+            start(1, false);
         } finally {
             backend.lock().unlock();
         }
     }
 
-    private void reserve(int tokens) {
-        int limit = backend.config().maxSequenceTokens();
-        if (length + tokens > limit) {
-            throw new SequenceTooLong(length + tokens, limit);
+    /** Checks a step and counts what it can need; nothing changes before {@link #start}. */
+    StepNeed plan(int tokens) {
+        step.requireIdle();
+        need.count(layers, length, tokens);
+        return need;
+    }
+
+    /** Takes what was planned, and makes room. */
+    void start(int tokens, boolean prompt) {
+        reservation.begin(need.blocks(), need.homes());
+        if (prompt) {
+            if (alive.length < tokens) {
+                alive = new int[Math.max(tokens, 2 * alive.length)];
+            }
+            for (int i = 0; i < tokens; i++) {
+                alive[i] = length + i;
+            }
+            aliveRows = tokens;
+        } else {
+            for (LayerBlocks layer : layers) {
+                layer.extend(length);
+            }
         }
-        if (length == 0 && tokens > 1) {
-            Footprint prompt = backend.promptFootprint(tokens);
-            reservation.begin(prompt.peakBlocks(), prompt.peakHomes());
-            return;
-        }
-        int recent = backend.schedule().recentInGeneration(layers[0].kept() + 1);
-        int blocks = 0;
-        int homes = 0;
-        for (LayerBlocks layer : layers) {
-            blocks += layer.shape.newBlocks(tokens) + layer.sharedBlocks(tokens, recent);
-            homes += layer.shape.newHomes(tokens);
-        }
-        reservation.begin(blocks, homes);
+        step.begin(tokens, prompt);
     }
 
     @Override
@@ -162,9 +159,9 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireLayer(layer, true);
-            if (rows != alive.length) {
+            if (rows != aliveRows) {
                 throw new IllegalArgumentException(
-                        "layer " + layer + " was given " + rows + " rows, " + alive.length + " are alive");
+                        "layer " + layer + " was given " + rows + " rows, " + aliveRows + " are alive");
             }
             backend.requireRows(rows, q, k, v, out);
             RowExchange exchange = backend.exchange();
@@ -188,7 +185,10 @@ final class PagedSequence implements KvSequence {
                 survivors = RowSelection.all(rows);
             }
             exchange.deliver(out);
-            alive = survivors.select(alive);
+            aliveRows = survivors.count();
+            for (int i = 0; i < aliveRows && !survivors.keepsAll(); i++) {
+                alive[i] = alive[survivors.row(i)];
+            }
             step.layerDone(layers.length);
             return survivors;
         } finally {
@@ -221,49 +221,14 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireLayer(0, false);
             capturing = true;
-            Captured capture = new Captured(backend.device().record(attends));
-            captured.add(capture);
+            CapturedAttention capture = new CapturedAttention(
+                    backend.device().record(attends), backend.lock(), step, tally, layers.length, captured);
             step.requireComplete(layers.length);
             return capture;
         } finally {
             capturing = false;
             step.rewind();
             backend.lock().unlock();
-        }
-    }
-
-    /** Launches that belong to this sequence. */
-    private final class Captured implements CapturedStep {
-        private final Device.Recording recording;
-
-        Captured(Device.Recording recording) {
-            this.recording = recording;
-        }
-
-        @Override
-        public void replay() {
-            backend.lock().lock();
-            try {
-                step.requireLayer(0, false);
-                recording.launch();
-                for (LayerBlocks _ : layers) {
-                    tally.attention();
-                    step.layerDone(layers.length);
-                }
-            } finally {
-                backend.lock().unlock();
-            }
-        }
-
-        @Override
-        public void close() {
-            backend.lock().lock();
-            try {
-                recording.close();
-                captured.remove(this);
-            } finally {
-                backend.lock().unlock();
-            }
         }
     }
 
@@ -322,12 +287,84 @@ final class PagedSequence implements KvSequence {
     }
 
     @Override
+    public long suspend() {
+        backend.lock().lock();
+        try {
+            step.requireIdle();
+            SuspendedSequence moved = new SuspendedSequence(layers, backend.copies());
+            int homes = moved.newHomes();
+            reservation.begin(0, homes);
+            moved.moveOut(reservation);
+            reservation.end();
+            suspended = moved;
+            step.suspend();
+            return (long) homes * backend.geometry().blockBytes();
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public long resume() {
+        backend.lock().lock();
+        try {
+            SuspendedSequence moved = requireSuspended();
+            int blocks = moved.newBlocks();
+            reservation.begin(blocks, 0);
+            moved.moveIn(reservation);
+            reservation.end();
+            suspended = null;
+            step.resume();
+            return (long) blocks * backend.geometry().blockBytes();
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    /** Device blocks that {@link #resume} takes now. */
+    int blocksToResume() {
+        return requireSuspended().newBlocks();
+    }
+
+    private SuspendedSequence requireSuspended() {
+        step.requireOpen();
+        SuspendedSequence moved = suspended;
+        if (moved == null) {
+            throw new IllegalStateException("the sequence is not suspended");
+        }
+        return moved;
+    }
+
+    @Override
+    public boolean suspended() {
+        step.requireOpen();
+        return suspended != null;
+    }
+
+    @Override
+    public long deviceBytes() {
+        step.requireOpen();
+        long blocks = 0;
+        for (LayerBlocks layer : layers) {
+            blocks += layer.shape.deviceBlocks();
+        }
+        return blocks * backend.geometry().blockBytes();
+    }
+
+    boolean of(PagedBackend owner) {
+        return backend == owner;
+    }
+
+    @Override
     public void close() {
         backend.lock().lock();
         try {
             step.close();
-            List.copyOf(captured).forEach(Captured::close);
+            List.copyOf(captured).forEach(CapturedAttention::close);
             reservation.end();
+            if (suspended != null) {
+                suspended.release();
+            }
             for (LayerBlocks layer : layers) {
                 layer.release(tally);
             }
@@ -339,6 +376,9 @@ final class PagedSequence implements KvSequence {
 
     /** Adds this sequence's references to the recounts. */
     void count(int[] blockReferences, int[] homeReferences) {
+        if (suspended != null) {
+            suspended.count(homeReferences);
+        }
         for (LayerBlocks layer : layers) {
             layer.count(blockReferences, homeReferences);
         }

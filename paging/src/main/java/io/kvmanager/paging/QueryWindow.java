@@ -163,8 +163,10 @@ final class QueryWindow {
     /** Drops the window's blocks. */
     void release(Reservation reservation) {
         for (int i = 0; i < blocks; i++) {
-            reservation.release(table.get(i));
-            table.set(i, BlockTables.ABSENT);
+            if (table.get(i) != BlockTables.ABSENT) { // absent while suspended
+                reservation.release(table.get(i));
+                table.set(i, BlockTables.ABSENT);
+            }
         }
         forget(capacity);
     }

@@ -1,12 +1,8 @@
 package io.kvmanager.paging;
 
-import io.kvmanager.CacheGeometry;
 import io.kvmanager.KvCacheException.OutOfMemory;
-import io.kvmanager.Ledger;
 import io.kvmanager.Ledger.Account;
-import io.kvmanager.Tier;
 import io.kvmanager.spi.ValueTier;
-import java.util.function.Supplier;
 
 /**
  * What one sequence's step was promised, in both tiers: taken before the step or not at all, drawn from while it runs,
@@ -16,36 +12,26 @@ import java.util.function.Supplier;
 final class Reservation {
     private final BlockPool pool;
     private final ValueTier tier;
-    private final CacheGeometry geometry;
-    private final Supplier<Ledger> ledger;
+    private final Availability availability;
     private int blocks;
     private int homes;
     private boolean open;
 
-    Reservation(BlockPool pool, ValueTier tier, CacheGeometry geometry, Supplier<Ledger> ledger) {
+    Reservation(BlockPool pool, ValueTier tier, Availability availability) {
         this.pool = pool;
         this.tier = tier;
-        this.geometry = geometry;
-        this.ledger = ledger;
+        this.availability = availability;
     }
 
     /** Takes both amounts or throws {@link OutOfMemory} and changes nothing. */
     void begin(int neededBlocks, int neededHomes) {
-        if (!pool.tryReserve(neededBlocks)) {
-            throw shortage(Tier.DEVICE, neededBlocks, pool.availableBlocks(), "deviceBytes");
-        }
-        if (!tier.tryReserve(neededHomes)) {
-            pool.unreserve(neededBlocks);
-            throw shortage(Tier.HOST, neededHomes, tier.availableBlocks(), "hostBytes");
+        availability.require(neededBlocks, neededHomes);
+        if (!pool.tryReserve(neededBlocks) || !tier.tryReserve(neededHomes)) {
+            throw new IllegalStateException("less is available than the tiers say");
         }
         blocks = neededBlocks;
         homes = neededHomes;
         open = true;
-    }
-
-    private OutOfMemory shortage(Tier where, int needed, int available, String setting) {
-        long bytes = geometry.blockBytes();
-        return new OutOfMemory(where, needed * bytes, available * bytes, setting, ledger.get());
     }
 
     /** A block of the promise, with one reference. */

@@ -3,57 +3,23 @@ package io.kvmanager.paging;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.BlockStore;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.ValueTier;
 import java.util.List;
 
-/** The value tier of a cache that keeps V in device memory: it has no homes, and a step reads every block. */
+/** The value tier of a cache that keeps V in device memory: a step reads every block; homes are for suspension only. */
 final class ResidentValues implements ValueTier {
     private final CacheGeometry geometry;
     private final AttentionKernels kernels;
+    private final BlockStore store;
 
-    ResidentValues(CacheGeometry geometry, AttentionKernels kernels) {
+    ResidentValues(CacheGeometry geometry, AttentionKernels kernels, BlockStore store) {
         this.geometry = geometry;
         this.kernels = kernels;
-    }
-
-    @Override
-    public boolean tryReserve(int blocks) {
-        return blocks == 0;
-    }
-
-    @Override
-    public void unreserve(int blocks) {
-        if (blocks != 0) {
-            throw noHomes();
-        }
-    }
-
-    @Override
-    public int store(int blockId) {
-        throw noHomes();
-    }
-
-    @Override
-    public void load(int home, int blockId) {
-        throw noHomes();
-    }
-
-    @Override
-    public void retain(int home) {
-        throw noHomes();
-    }
-
-    @Override
-    public void release(int home) {
-        throw noHomes();
-    }
-
-    @Override
-    public int references(int home) {
-        throw noHomes();
+        this.store = store;
     }
 
     @Override
@@ -67,31 +33,62 @@ final class ResidentValues implements ValueTier {
     }
 
     @Override
+    public boolean tryReserve(int blocks) {
+        return store.tryReserve(blocks);
+    }
+
+    @Override
+    public void unreserve(int blocks) {
+        store.unreserve(blocks);
+    }
+
+    @Override
+    public int store(int blockId) {
+        return store.store(blockId);
+    }
+
+    @Override
+    public void load(int home, int blockId) {
+        store.load(home, blockId);
+    }
+
+    @Override
+    public void retain(int home) {
+        store.retain(home);
+    }
+
+    @Override
+    public void release(int home) {
+        store.release(home);
+    }
+
+    @Override
+    public int references(int home) {
+        return store.references(home);
+    }
+
+    @Override
     public int usedBlocks() {
-        return 0;
+        return store.usedBlocks();
     }
 
     @Override
     public int peakBlocks() {
-        return 0;
+        return store.peakBlocks();
     }
 
     @Override
     public int availableBlocks() {
-        return 0;
+        return store.availableBlocks();
     }
 
     @Override
     public List<String> audit() {
-        return List.of();
+        return store.audit();
     }
 
     @Override
     public void close() {
-        // holds nothing
-    }
-
-    private static IllegalStateException noHomes() {
-        return new IllegalStateException("this cache keeps V in device memory and has no homes");
+        store.close();
     }
 }

@@ -7,6 +7,7 @@ final class StepProtocol {
     private int tokens = NO_STEP;
     private boolean prompt;
     private int nextLayer;
+    private boolean suspended;
     private boolean closed;
 
     void requireOpen() {
@@ -17,6 +18,9 @@ final class StepProtocol {
 
     void requireIdle() {
         requireOpen();
+        if (suspended) {
+            throw new IllegalStateException("the sequence is suspended; resume it first");
+        }
         if (tokens != NO_STEP) {
             throw new IllegalStateException("a step of " + tokens + " tokens was begun and not committed");
         }
@@ -64,6 +68,15 @@ final class StepProtocol {
 
     void end() {
         tokens = NO_STEP;
+    }
+
+    /** Refuses everything but {@link #resume} and {@link #close} from here on. */
+    void suspend() {
+        suspended = true;
+    }
+
+    void resume() {
+        suspended = false;
     }
 
     void close() {

@@ -49,7 +49,7 @@ final class ArchitectureTest {
     void theApiKnowsNoImplementation() {
         noClasses()
                 .that()
-                .resideInAnyPackage("io.kvmanager", "io.kvmanager.spi..")
+                .resideInAnyPackage("io.kvmanager", "io.kvmanager.spi..", "io.kvmanager.serving..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage(KERNELS, OFFLOAD, PAGING, INFERENCE, BENCH)
@@ -123,10 +123,10 @@ final class ArchitectureTest {
         return module.resolve("target/classes");
     }
 
-    /** The module that owns a package: its third name part, or kvmanager for the root and the spi. */
+    /** The module that owns a package: its third name part, or kvmanager for the root and its own packages. */
     private static String owner(String packageName) {
         String[] parts = packageName.split("\\.");
-        boolean api = parts.length == 2 || parts[2].equals("spi");
+        boolean api = parts.length == 2 || Set.of("spi", "serving").contains(parts[2]);
         return api ? "kvmanager" : parts[2];
     }
 

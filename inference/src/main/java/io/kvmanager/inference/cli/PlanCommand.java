@@ -8,6 +8,7 @@ import io.kvmanager.CacheName;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.MemoryPlan;
+import io.kvmanager.PlacementPolicy;
 import io.kvmanager.RetentionPolicy;
 import io.kvmanager.inference.model.Model;
 import java.io.IOException;
@@ -146,6 +147,13 @@ final class PlanCommand implements Callable<Integer> {
         return bytes;
     }
 
+    private static String hostUse(KvCacheConfig config, MemoryPlan plan) {
+        if (config.placement() instanceof PlacementPolicy.Offloaded) {
+            return "V of the settled tokens";
+        }
+        return plan.hostBytes() == 0 ? "V stays in device memory" : "suspended sequences";
+    }
+
     private void print(@Nullable Model loaded, KvCacheConfig config, MemoryPlan plan) {
         CacheGeometry geometry = config.geometry();
         long sequencePeak = (long) plan.sequenceBlocksPeak() * geometry.blockBytes();
@@ -158,7 +166,7 @@ final class PlanCommand implements Callable<Integer> {
         line("tables", plan.tableBytes(), "block and tile tables, query statistics");
         line("workspace", plan.workspaceBytes(), "scores and lists, shared");
         line("device", plan.deviceBytes(), "all of the above");
-        line("host", plan.hostBytes(), plan.hostBytes() == 0 ? "V stays in device memory" : "V of the settled tokens");
+        line("host", plan.hostBytes(), hostUse(config, plan));
         console.line("");
         line("sequence", sequencePeak, plan.sequenceBlocksPeak() + " blocks at its peak");
         line("full", plan.fullBytes(), "what one sequence takes when nothing is pruned or moved");

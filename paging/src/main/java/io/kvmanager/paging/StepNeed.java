@@ -1,0 +1,58 @@
+package io.kvmanager.paging;
+
+import io.kvmanager.KvCacheException.SequenceTooLong;
+
+/** Blocks and homes that one sequence's next step can need, counted before anything is reserved. */
+final class StepNeed {
+    private final PagedBackend backend;
+    private int blocks;
+    private int homes;
+    private long batch;
+
+    StepNeed(PagedBackend backend) {
+        this.backend = backend;
+    }
+
+    /**
+     * Counts for a step of {@code tokens} tokens behind {@code length}.
+     *
+     * @throws SequenceTooLong if the sequence would exceed its limit
+     */
+    void count(LayerBlocks[] layers, int length, int tokens) {
+        if (tokens < 1) {
+            throw new IllegalArgumentException("a prompt of " + tokens + " tokens; accepted: 1 or more");
+        }
+        int limit = backend.config().maxSequenceTokens();
+        if (length + tokens > limit) {
+            throw new SequenceTooLong(length + tokens, limit);
+        }
+        if (length == 0 && tokens > 1) {
+            Footprint prompt = backend.footprint().run(tokens, tokens);
+            blocks = prompt.peakBlocks();
+            homes = prompt.peakHomes();
+            return;
+        }
+        blocks = 0;
+        homes = 0;
+        int recent = backend.schedule().recentInGeneration(layers[0].kept() + 1);
+        for (LayerBlocks layer : layers) {
+            blocks += layer.shape.newBlocks(tokens) + layer.sharedBlocks(tokens, recent);
+            homes += layer.shape.newHomes(tokens);
+        }
+    }
+
+    int blocks() {
+        return blocks;
+    }
+
+    int homes() {
+        return homes;
+    }
+
+    /** Notes the batch that the step is part of; false if the sequence has a step in it already. */
+    boolean joins(long batchNumber) {
+        boolean first = batch != batchNumber;
+        batch = batchNumber;
+        return first;
+    }
+}

@@ -1,0 +1,143 @@
+package io.kvmanager.paging;
+
+import static io.kvmanager.spi.BlockTables.ABSENT;
+
+import io.kvmanager.Ledger.Account;
+import io.kvmanager.spi.IntTable;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where the blocks of a suspended sequence are. Its tables are empty meanwhile, but for the homes of its settled V,
+ * which it keeps; its shapes, positions and the statistics of its query windows stay as they are.
+ *
+ * <pre>
+ * suspend   count what has no home yet, reserve it, then per table entry: store, drop the device block
+ * resume    count what is no longer in device memory, reserve it, then per table entry: load, drop the home
+ * </pre>
+ */
+final class SuspendedSequence {
+    private final HostCopies copies;
+    private final List<Part> parts = new ArrayList<>();
+
+    /** Lists what {@code layers} hold; nothing is moved yet. */
+    SuspendedSequence(LayerBlocks[] layers, HostCopies copies) {
+        this.copies = copies;
+        for (LayerBlocks layer : layers) {
+            LayerShape shape = layer.shape;
+            int settled = shape.settledBlocks();
+            parts.add(new Part(layer.keys, shape.blocks(), settled, Account.OPEN, null));
+            parts.add(new Part(layer.values, shape.blocks(), settled, Account.OPEN, layer.homes));
+            parts.add(new Part(layer.summaries, shape.summaryEnd(), 0, Account.SUMMARY, null));
+            if (layer.queries != null && shape.kept() > 0) {
+                parts.add(new Part(layer.queries.table(), layer.queries.blocks(), 0, Account.QUERY_WINDOW, null));
+            }
+        }
+    }
+
+    /** One block table, and the home of each of its blocks. */
+    private static final class Part {
+        private final IntTable table;
+        private final int settled;
+        private final Account account;
+        private final @Nullable IntTable knownHomes;
+        private final int[] homes;
+
+        /**
+         * Creates a part that is in device memory.
+         *
+         * @param entries leading entries that may hold a block
+         * @param settled leading entries that are sealed
+         * @param account account of the others
+         * @param knownHomes homes that blocks were written through to
+         */
+        Part(IntTable table, int entries, int settled, Account account, @Nullable IntTable knownHomes) {
+            this.table = table;
+            this.settled = settled;
+            this.account = account;
+            this.knownHomes = knownHomes;
+            homes = new int[entries];
+            Arrays.fill(homes, ABSENT);
+        }
+
+        private int knownHome(int entry) {
+            return knownHomes == null ? ABSENT : knownHomes.get(entry);
+        }
+
+        private Account account(int entry) {
+            return entry < settled ? Account.SEALED : account;
+        }
+    }
+
+    /** Homes that {@link #moveOut} takes. */
+    int newHomes() {
+        int needed = 0;
+        for (Part part : parts) {
+            for (int entry = 0; entry < part.homes.length; entry++) {
+                int block = part.table.get(entry);
+                boolean stored = block == ABSENT || part.knownHome(entry) != ABSENT || copies.homeOf(block) != ABSENT;
+                needed += stored ? 0 : 1;
+            }
+        }
+        return needed;
+    }
+
+    /** Moves every block to a home. */
+    void moveOut(Reservation reservation) {
+        for (Part part : parts) {
+            for (int entry = 0; entry < part.homes.length; entry++) {
+                int block = part.table.get(entry);
+                if (block != ABSENT) {
+                    part.homes[entry] = copies.moveOut(block, part.knownHome(entry), reservation);
+                    part.table.set(entry, ABSENT);
+                }
+            }
+        }
+    }
+
+    /** Device blocks that {@link #moveIn} takes. */
+    int newBlocks() {
+        int needed = 0;
+        for (Part part : parts) {
+            for (int home : part.homes) {
+                needed += home != ABSENT && copies.blockOf(home) == ABSENT ? 1 : 0;
+            }
+        }
+        return needed;
+    }
+
+    /** Moves every block back. */
+    void moveIn(Reservation reservation) {
+        for (Part part : parts) {
+            for (int entry = 0; entry < part.homes.length; entry++) {
+                if (part.homes[entry] != ABSENT) {
+                    part.table.set(entry, copies.moveIn(part.homes[entry], part.account(entry), reservation));
+                }
+            }
+        }
+    }
+
+    /** Gives every home back. */
+    void release() {
+        for (Part part : parts) {
+            for (int home : part.homes) {
+                if (home != ABSENT) {
+                    copies.release(home);
+                }
+            }
+        }
+    }
+
+    /** Adds its references to the recount, for audits. */
+    void count(int[] homeReferences) {
+        for (Part part : parts) {
+            for (int home : part.homes) {
+                if (home != ABSENT) {
+                    homeReferences[home]++;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+package io.kvmanager.paging;
+
+import io.kvmanager.testing.ServingContract;
+
+class HostPlainServingTest extends ServingContract {
+    @Override
+    protected String device() {
+        return "host:plain";
+    }
+}
