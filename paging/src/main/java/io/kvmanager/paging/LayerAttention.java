@@ -181,9 +181,13 @@ final class LayerAttention {
 
     /** Whether a prompt is run by {@link #pieces}: nothing is absent, and no selection looks at the whole prompt. */
     boolean runsInPieces(LayerBlocks layer) {
-        boolean complete = layer.shape.residentFrom() == layer.shape.sinkBlocks();
-        return complete
-                && (schedule.prunesInChunks() || (retention instanceof RetentionPolicy.All && layer.kept() > 0));
+        boolean whole = schedule.prunesInChunks() || (retention instanceof RetentionPolicy.All && layer.kept() > 0);
+        return whole && isComplete(layer);
+    }
+
+    /** Whether all V of a layer is in device memory. */
+    static boolean isComplete(LayerBlocks layer) {
+        return layer.shape.residentFrom() == layer.shape.sinkBlocks();
     }
 
     /**

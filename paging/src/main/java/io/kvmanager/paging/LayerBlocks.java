@@ -363,6 +363,87 @@ final class LayerBlocks {
         }
     }
 
+    /** What {@code count} settled blocks from {@code first} on hold, with a reference each for the caller. */
+    CachedSpan.Blocks share(int first, int count) {
+        CachedSpan.Blocks span = new CachedSpan.Blocks(count, blockTokens);
+        for (int i = 0; i < count; i++) {
+            span.keys[i] = keys.get(first + i);
+            span.homes[i] = homes.get(first + i);
+            span.values[i] = span.homes[i] == ABSENT ? values.get(first + i) : ABSENT;
+            retain(span, i);
+        }
+        System.arraycopy(positions, first * blockTokens, span.positions, 0, span.positions.length);
+        return span;
+    }
+
+    private void retain(CachedSpan.Blocks span, int i) {
+        pool.retain(span.keys[i]);
+        if (span.values[i] != ABSENT) {
+            pool.retain(span.values[i]);
+        }
+        if (span.homes[i] != ABSENT) {
+            tier.retain(span.homes[i]);
+        }
+    }
+
+    /** Device blocks that a layer without tokens needs to start behind {@code spans}. */
+    int blocksToAdopt(List<CachedSpan> spans) {
+        LayerShape after = new LayerShape(shape);
+        for (CachedSpan span : spans) {
+            after.adopt(span.layers[shape.layer].keys.length);
+        }
+        LayerShape resident = after.truncated(after.kept());
+        int onboard = Math.max(0, Math.min(after.residentFrom(), after.blocks()) - resident.residentFrom());
+        return onboard + (queries == null ? 0 : queries.blocks());
+    }
+
+    /**
+     * Whether a layer of {@code length} tokens that is cut to {@code newLength} holds what it would hold had it never
+     * been longer: nothing that is cut away took part in a pruning of what stays.
+     */
+    boolean isWholeBelow(int newLength, int length) {
+        int openTokens = shape.kept() - shape.frontier();
+        return !shape.prunes() || newLength >= length - openTokens || newLength % shape.windowTokens() == 0;
+    }
+
+    /** Takes the blocks of a span behind what the layer holds. */
+    void adopt(CachedSpan.Blocks span) {
+        int first = shape.blocks();
+        for (int i = 0; i < span.keys.length; i++) {
+            retain(span, i);
+            keys.set(first + i, span.keys[i]);
+            values.set(first + i, span.values[i]);
+            homes.set(first + i, span.homes[i]);
+        }
+        System.arraycopy(span.positions, 0, positions, first * blockTokens, span.positions.length);
+        shape.adopt(span.keys.length);
+    }
+
+    /** Behind {@link #adopt}: takes what a layer with tokens has beside its blocks. */
+    void adopted(int length, FetchTally tally) {
+        if (queries != null) {
+            queries.allocate(reservation);
+        }
+        truncate(shape.kept(), length, tally);
+    }
+
+    /** Holds the blocks of a span, which have the same content, instead of its own from {@code first} on. */
+    void replace(int first, CachedSpan.Blocks span) {
+        for (int i = 0; i < span.keys.length; i++) {
+            retain(span, i);
+            int block = first + i;
+            reservation.release(keys.get(block));
+            keys.set(block, span.keys[i]);
+            if (span.values[i] != ABSENT) {
+                reservation.release(values.get(block));
+                values.set(block, span.values[i]);
+            } else {
+                tier.release(homes.get(block));
+                homes.set(block, span.homes[i]);
+            }
+        }
+    }
+
     private void share(IntTable from, IntTable to, int entries) {
         for (int entry = 0; entry < entries; entry++) {
             int id = from.get(entry);

@@ -9,6 +9,7 @@ import io.kvmanager.Ledger;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.MemoryUse;
 import io.kvmanager.PlacementPolicy;
+import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
@@ -27,6 +28,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A cache of blocks: one slab, one pool, block tables per (sequence, layer). Owns the device and everything taken from
@@ -52,6 +54,7 @@ final class PagedBackend implements KvCacheBackend {
     private final ValueTier tier;
     private final int homes;
     private final HostCopies copies;
+    private final @Nullable PrefixSharing prefixes;
     private final Availability availability;
     private final Footprint footprint;
     private final AdmissionControl admission;
@@ -82,7 +85,8 @@ final class PagedBackend implements KvCacheBackend {
                         geometry, kernels, ProviderSelection.valueTier().openStore(device, geometry, kernels, homes));
         copies = new HostCopies(pool, tier, homes);
         footprint = new Footprint(config);
-        availability = new Availability(pool, tier, geometry, this::ledger);
+        prefixes = config.prefixes().enabled() ? new PrefixSharing(config, pool, tier, schedule) : null;
+        availability = new Availability(pool, tier, geometry, this::ledger, prefixes);
         admission = new AdmissionControl(config, availability, footprint, pool.availableBlocks(), homes);
         for (int slot = 0; slot < config.maxSequences(); slot++) {
             freeTables.add(slot);
@@ -103,6 +107,43 @@ final class PagedBackend implements KvCacheBackend {
     @Override
     public KvSequence openSequence() {
         return register(slot -> new PagedSequence(this, slot));
+    }
+
+    @Override
+    public KvSequence openSequence(PrefixRequest request) {
+        PrefixSharing sharing = requirePrefixes();
+        return register(slot -> {
+            PagedSequence sequence = new PagedSequence(this, slot);
+            try {
+                sequence.startBehind(new SequencePrefix(sharing, request));
+            } catch (RuntimeException e) {
+                freeTables.push(slot);
+                throw e;
+            }
+            return sequence;
+        });
+    }
+
+    @Override
+    public int cachedTokens(PrefixRequest request) {
+        lock.lock();
+        try {
+            requireOpen();
+            SequencePrefix prefix = new SequencePrefix(requirePrefixes(), request);
+            int tokens = prefix.cachedTokens();
+            prefix.close();
+            return tokens;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private PrefixSharing requirePrefixes() {
+        PrefixSharing sharing = prefixes;
+        if (sharing == null) {
+            throw new UnsupportedOperationException("this cache does not keep prefixes; open it with prefix caching");
+        }
+        return sharing;
     }
 
     /** Opens a sequence on a free set of tables. */
@@ -257,6 +298,9 @@ final class PagedBackend implements KvCacheBackend {
             for (PagedSequence sequence : sequences) {
                 sequence.count(blockReferences, homeReferences);
             }
+            if (prefixes != null) {
+                prefixes.count(blockReferences, homeReferences);
+            }
             List<String> found = new ArrayList<>(pool.audit(blockReferences));
             for (int home = 0; home < homes; home++) {
                 if (tier.references(home) != homeReferences[home]) {
@@ -266,6 +310,9 @@ final class PagedBackend implements KvCacheBackend {
             }
             found.addAll(tier.audit());
             found.addAll(copies.audit());
+            if (prefixes != null) {
+                found.addAll(prefixes.audit());
+            }
             found.addAll(ledger().imbalances());
             return found;
         } finally {

@@ -39,6 +39,7 @@ final class PagedSequence implements KvSequence {
     private int[] alive = new int[0];
     private int aliveRows;
     private @Nullable SuspendedSequence suspended;
+    private @Nullable SequencePrefix prefix;
 
     PagedSequence(PagedBackend backend, int tableSlot) {
         this(
@@ -57,6 +58,7 @@ final class PagedSequence implements KvSequence {
             layers[layer].shareFrom(parent.layers[layer]);
         }
         length = parent.length;
+        prefix = parent.prefix == null ? null : parent.prefix.fork();
     }
 
     private PagedSequence(PagedBackend backend, int tableSlot, IntFunction<LayerShape> shapes) {
@@ -73,6 +75,45 @@ final class PagedSequence implements KvSequence {
         for (int layer = 0; layer < layers.length; layer++) {
             TableLayout.Tables tables = backend.tableLayout().tables(backend.device(), memory, layer);
             layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, reservation);
+        }
+    }
+
+    /** Starts behind what is cached of a prefix, or throws and lets go of it; the sequence is empty before. */
+    void startBehind(SequencePrefix start) {
+        try {
+            int blocks = 0;
+            for (LayerBlocks layer : layers) {
+                blocks += start.cachedTokens() == 0 ? 0 : layer.blocksToAdopt(start.cached());
+            }
+            reservation.begin(blocks, 0);
+        } catch (RuntimeException e) {
+            start.close();
+            throw e;
+        }
+        length = start.cachedTokens();
+        for (LayerBlocks layer : layers) {
+            for (CachedSpan span : start.cached()) {
+                layer.adopt(span.layers[layer.shape.layer]);
+            }
+            if (length > 0) {
+                layer.adopted(length, tally);
+            }
+        }
+        reservation.end();
+        prefix = start;
+    }
+
+    @Override
+    public void name(int... tokens) {
+        backend.lock().lock();
+        try {
+            step.requireOpen();
+            if (prefix == null) {
+                throw new UnsupportedOperationException("the sequence was opened without a request");
+            }
+            prefix.name(tokens);
+        } finally {
+            backend.lock().unlock();
         }
     }
 
@@ -245,6 +286,9 @@ final class PagedSequence implements KvSequence {
                 }
                 layer.settle(tally);
             }
+            if (prefix != null) {
+                prefix.register(layers, length);
+            }
             reservation.end();
             step.end();
         } finally {
@@ -276,11 +320,16 @@ final class PagedSequence implements KvSequence {
                 onboard += layer.blocksToOnboard(layer.slotsBelow(newLength));
             }
             reservation.begin(onboard, 0);
+            boolean whole = true;
             for (LayerBlocks layer : layers) {
+                whole &= layer.isWholeBelow(newLength, length);
                 layer.truncate(layer.slotsBelow(newLength), newLength, tally);
             }
             reservation.end();
             length = newLength;
+            if (prefix != null) {
+                prefix.truncate(newLength, whole);
+            }
         } finally {
             backend.lock().unlock();
         }
@@ -297,6 +346,9 @@ final class PagedSequence implements KvSequence {
             moved.moveOut(reservation);
             reservation.end();
             suspended = moved;
+            if (prefix != null) {
+                prefix.pause();
+            }
             step.suspend();
             return (long) homes * backend.geometry().blockBytes();
         } finally {
@@ -314,6 +366,9 @@ final class PagedSequence implements KvSequence {
             moved.moveIn(reservation);
             reservation.end();
             suspended = null;
+            if (prefix != null) {
+                prefix.resume(length);
+            }
             step.resume();
             return (long) blocks * backend.geometry().blockBytes();
         } finally {
@@ -367,6 +422,9 @@ final class PagedSequence implements KvSequence {
             }
             for (LayerBlocks layer : layers) {
                 layer.release(tally);
+            }
+            if (prefix != null) {
+                prefix.close();
             }
             backend.unregister(this, tableSlot);
         } finally {

@@ -70,6 +70,11 @@ final class PrefixIndex {
         return parent.length - freeCount;
     }
 
+    /** Whether {@link #register} needs an {@link #evict} first. */
+    boolean isFull() {
+        return freeCount == 0;
+    }
+
     /** Cached blocks that a lease holds. */
     int pinnedEntries() {
         return pinnedEntries;
