@@ -125,6 +125,17 @@ public final class KvCache implements AutoCloseable {
         return backend.openSequence(request);
     }
 
+    /**
+     * Block tables of one layer for kernels of another engine.
+     *
+     * @param sequences of this cache, each with at least one token
+     * @throws IllegalStateException if a sequence is empty or suspended, or some of its V is in host memory
+     * @throws UnsupportedOperationException on a cache without blocks
+     */
+    public PageTables pageTables(int layer, List<KvSequence> sequences) {
+        return backend.pageTables(layer, sequences);
+    }
+
     /** Tokens of the request that {@link #openSequence(PrefixRequest)} would find now. Changes nothing. */
     public int cachedTokens(PrefixRequest request) {
         return backend.cachedTokens(request);

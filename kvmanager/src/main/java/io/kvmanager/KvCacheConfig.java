@@ -77,8 +77,7 @@ public record KvCacheConfig(
             throw new IllegalArgumentException("prefix caching does not go with retention " + retention
                     + ", whose choice depends on what follows; accepted: all, chunks(…)");
         }
-        if (placement instanceof PlacementPolicy.Offloaded offloaded
-                && offloaded.compensation() == Compensation.MEAN) {
+        if (placement instanceof PlacementPolicy.Offloaded offloaded && offloaded.compensation() == Compensation.MEAN) {
             throw new IllegalArgumentException(
                     "prefix caching does not go with compensation mean; accepted: none, renormalise");
         }

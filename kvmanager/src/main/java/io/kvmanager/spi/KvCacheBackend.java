@@ -4,6 +4,7 @@ import io.kvmanager.Admission;
 import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
 import io.kvmanager.MemoryUse;
+import io.kvmanager.PageTables;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
 import java.util.List;
@@ -16,6 +17,11 @@ public interface KvCacheBackend extends AutoCloseable {
     /** See {@link io.kvmanager.KvCache#openSequence(PrefixRequest)}. */
     default KvSequence openSequence(PrefixRequest request) {
         throw new UnsupportedOperationException("this cache does not keep prefixes");
+    }
+
+    /** See {@link io.kvmanager.KvCache#pageTables}. */
+    default PageTables pageTables(int layer, List<KvSequence> sequences) {
+        throw new UnsupportedOperationException("this cache has no block tables");
     }
 
     /** See {@link io.kvmanager.KvCache#cachedTokens}. */

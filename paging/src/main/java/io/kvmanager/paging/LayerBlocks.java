@@ -363,6 +363,19 @@ final class LayerBlocks {
         }
     }
 
+    /** Writes the block ids from entry {@code at} on; returns the slots used in the last block. */
+    int export(int[] keyIds, int[] valueIds, int at) {
+        for (int block = 0; block < shape.blocks(); block++) {
+            keyIds[at + block] = keys.get(block);
+            valueIds[at + block] = values.get(block);
+            if (valueIds[at + block] == ABSENT) {
+                throw new IllegalStateException("V of block " + block + " of layer " + shape.layer
+                        + " is in host memory; only what is in device memory can be exported");
+            }
+        }
+        return shape.kept() - (shape.blocks() - 1) * blockTokens;
+    }
+
     /** What {@code count} settled blocks from {@code first} on hold, with a reference each for the caller. */
     CachedSpan.Blocks share(int first, int count) {
         CachedSpan.Blocks span = new CachedSpan.Blocks(count, blockTokens);

@@ -8,6 +8,7 @@ import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.MemoryUse;
+import io.kvmanager.PageTables;
 import io.kvmanager.PlacementPolicy;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
@@ -133,6 +134,28 @@ final class PagedBackend implements KvCacheBackend {
             int tokens = prefix.cachedTokens();
             prefix.close();
             return tokens;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public PageTables pageTables(int layer, List<KvSequence> batch) {
+        lock.lock();
+        try {
+            requireOpen();
+            int[] indptr = new int[batch.size() + 1];
+            for (int i = 0; i < batch.size(); i++) {
+                indptr[i + 1] = indptr[i]
+                        + owned(batch.get(i)).exportableLayer(layer).shape.blocks();
+            }
+            int[] keys = new int[indptr[batch.size()]];
+            int[] values = new int[keys.length];
+            int[] lastPageLen = new int[batch.size()];
+            for (int i = 0; i < batch.size(); i++) {
+                lastPageLen[i] = owned(batch.get(i)).exportableLayer(layer).export(keys, values, indptr[i]);
+            }
+            return new PageTables(slab, indptr, keys, values, lastPageLen);
         } finally {
             lock.unlock();
         }

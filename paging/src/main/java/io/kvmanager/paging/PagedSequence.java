@@ -406,6 +406,15 @@ final class PagedSequence implements KvSequence {
         return blocks * backend.geometry().blockBytes();
     }
 
+    /** A layer that another engine's kernels could read now. */
+    LayerBlocks exportableLayer(int layer) {
+        step.requireIdle();
+        if (layers[layer].kept() == 0 || suspended != null) {
+            throw new IllegalStateException("a sequence that is empty or suspended has no blocks to read");
+        }
+        return layers[layer];
+    }
+
     boolean of(PagedBackend owner) {
         return backend == owner;
     }

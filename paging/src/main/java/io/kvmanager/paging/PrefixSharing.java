@@ -51,7 +51,9 @@ final class PrefixSharing {
 
     /** Blocks of K that a span has in a layer. */
     int blocksOfSpan(int layer) {
-        return schedule.prunesInChunks() ? schedule.keptOfWindow(layer) / config.geometry().blockTokens() : 1;
+        return schedule.prunesInChunks()
+                ? schedule.keptOfWindow(layer) / config.geometry().blockTokens()
+                : 1;
     }
 
     /** Identities under which a request's tokens are known. */

@@ -143,8 +143,11 @@ class PrefixSharingTest {
             assertEquals(0, cache.cachedTokens(request.adapter("lora-2")));
             int[] other = tokens(64);
             other[20]++;
-            assertEquals(16, cache.cachedTokens(PrefixRequest.of(other).tenant("a").adapter("lora-1")));
-            assertEquals(0, cache.cachedTokens(PrefixRequest.of(tokens(1)).tenant("a").adapter("lora-1")));
+            assertEquals(
+                    16, cache.cachedTokens(PrefixRequest.of(other).tenant("a").adapter("lora-1")));
+            assertEquals(
+                    0,
+                    cache.cachedTokens(PrefixRequest.of(tokens(1)).tenant("a").adapter("lora-1")));
         }
     }
 
@@ -226,14 +229,18 @@ class PrefixSharingTest {
     @Test
     void whatCannotBeSharedIsRefused() {
         Kind paged = kinds().findFirst().orElseThrow();
-        assertThrows(IllegalArgumentException.class, () -> KvCacheConfig.builder(CacheName.PYRAMID, GEOMETRY)
-                .set("retention", "layers(1/.5/.5)")
-                .prefixes(new PrefixCaching("lru", "m"))
-                .build());
-        assertThrows(IllegalArgumentException.class, () -> KvCacheConfig.builder(CacheName.KCACHE, GEOMETRY)
-                .compensation(Compensation.MEAN)
-                .prefixes(new PrefixCaching("lru", "m"))
-                .build());
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> KvCacheConfig.builder(CacheName.PYRAMID, GEOMETRY)
+                        .set("retention", "layers(1/.5/.5)")
+                        .prefixes(new PrefixCaching("lru", "m"))
+                        .build());
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> KvCacheConfig.builder(CacheName.KCACHE, GEOMETRY)
+                        .compensation(Compensation.MEAN)
+                        .prefixes(new PrefixCaching("lru", "m"))
+                        .build());
         KvCacheConfig unknown =
                 builder(paged).prefixes(new PrefixCaching("newest", "m")).build();
         assertTrue(assertThrows(IllegalArgumentException.class, () -> KvCache.open(unknown))
