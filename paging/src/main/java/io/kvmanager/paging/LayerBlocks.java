@@ -37,7 +37,7 @@ final class LayerBlocks {
     final IntTable homes;
     final IntTable summaries;
     final @Nullable QueryWindow queries;
-    private final int[] positions;
+    final int[] positions;
     private final BlockPool pool;
     private final ValueTier tier;
     private final HostCopies copies;
@@ -344,95 +344,7 @@ final class LayerBlocks {
         publish();
     }
 
-    /** Takes the same blocks as {@code other}, with a reference each. */
-    void shareFrom(LayerBlocks other) {
-        System.arraycopy(other.positions, 0, positions, 0, shape.kept());
-        share(other.keys, keys, shape.blocks());
-        share(other.values, values, shape.blocks());
-        share(other.summaries, summaries, shape.summaryEnd());
-        for (int block = 0; block < shape.blocks(); block++) {
-            int home = other.homes.get(block);
-            homes.set(block, home);
-            if (home != ABSENT) {
-                tier.retain(home);
-            }
-        }
-        if (queries != null && other.queries != null && shape.kept() > 0) {
-            queries.shareFrom(other.queries);
-            share(other.queries.table(), queries.table(), queries.blocks());
-        }
-    }
-
-    /** Writes the block ids from entry {@code at} on; returns the slots used in the last block. */
-    int export(int[] keyIds, int[] valueIds, int at) {
-        for (int block = 0; block < shape.blocks(); block++) {
-            keyIds[at + block] = keys.get(block);
-            valueIds[at + block] = values.get(block);
-            if (valueIds[at + block] == ABSENT) {
-                throw new IllegalStateException("V of block " + block + " of layer " + shape.layer
-                        + " is in host memory; only what is in device memory can be exported");
-            }
-        }
-        return shape.kept() - (shape.blocks() - 1) * blockTokens;
-    }
-
-    /** What {@code count} settled blocks from {@code first} on hold, with a reference each for the caller. */
-    CachedSpan.Blocks share(int first, int count) {
-        CachedSpan.Blocks span = new CachedSpan.Blocks(count, blockTokens);
-        for (int i = 0; i < count; i++) {
-            span.keys[i] = keys.get(first + i);
-            span.homes[i] = homes.get(first + i);
-            span.values[i] = span.homes[i] == ABSENT ? values.get(first + i) : ABSENT;
-            retain(span, i);
-        }
-        System.arraycopy(positions, first * blockTokens, span.positions, 0, span.positions.length);
-        return span;
-    }
-
-    private void retain(CachedSpan.Blocks span, int i) {
-        pool.retain(span.keys[i]);
-        if (span.values[i] != ABSENT) {
-            pool.retain(span.values[i]);
-        }
-        if (span.homes[i] != ABSENT) {
-            tier.retain(span.homes[i]);
-        }
-    }
-
-    /** Device blocks that a layer without tokens needs to start behind {@code spans}. */
-    int blocksToAdopt(List<CachedSpan> spans) {
-        LayerShape after = new LayerShape(shape);
-        for (CachedSpan span : spans) {
-            after.adopt(span.layers[shape.layer].keys.length);
-        }
-        LayerShape resident = after.truncated(after.kept());
-        int onboard = Math.max(0, Math.min(after.residentFrom(), after.blocks()) - resident.residentFrom());
-        return onboard + (queries == null ? 0 : queries.blocks());
-    }
-
-    /**
-     * Whether a layer of {@code length} tokens that is cut to {@code newLength} holds what it would hold had it never
-     * been longer: nothing that is cut away took part in a pruning of what stays.
-     */
-    boolean isWholeBelow(int newLength, int length) {
-        int openTokens = shape.kept() - shape.frontier();
-        return !shape.prunes() || newLength >= length - openTokens || newLength % shape.windowTokens() == 0;
-    }
-
-    /** Takes the blocks of a span behind what the layer holds. */
-    void adopt(CachedSpan.Blocks span) {
-        int first = shape.blocks();
-        for (int i = 0; i < span.keys.length; i++) {
-            retain(span, i);
-            keys.set(first + i, span.keys[i]);
-            values.set(first + i, span.values[i]);
-            homes.set(first + i, span.homes[i]);
-        }
-        System.arraycopy(span.positions, 0, positions, first * blockTokens, span.positions.length);
-        shape.adopt(span.keys.length);
-    }
-
-    /** Behind {@link #adopt}: takes what a layer with tokens has beside its blocks. */
+    /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */
     void adopted(int length, FetchTally tally) {
         if (queries != null) {
             queries.allocate(reservation);
@@ -440,31 +352,14 @@ final class LayerBlocks {
         truncate(shape.kept(), length, tally);
     }
 
-    /** Holds the blocks of a span, which have the same content, instead of its own from {@code first} on. */
-    void replace(int first, CachedSpan.Blocks span) {
-        for (int i = 0; i < span.keys.length; i++) {
-            retain(span, i);
-            int block = first + i;
-            reservation.release(keys.get(block));
-            keys.set(block, span.keys[i]);
-            if (span.values[i] != ABSENT) {
-                reservation.release(values.get(block));
-                values.set(block, span.values[i]);
-            } else {
-                tier.release(homes.get(block));
-                homes.set(block, span.homes[i]);
-            }
-        }
+    /** Drops an entry's block for another with the same content; the reference to that is the caller's gift. */
+    void swap(IntTable table, int entry, int id) {
+        reservation.release(table.get(entry));
+        table.set(entry, id);
     }
 
-    private void share(IntTable from, IntTable to, int entries) {
-        for (int entry = 0; entry < entries; entry++) {
-            int id = from.get(entry);
-            to.set(entry, id);
-            if (id != ABSENT) {
-                pool.retain(id);
-            }
-        }
+    int blockTokens() {
+        return blockTokens;
     }
 
     /** Gives everything back. */

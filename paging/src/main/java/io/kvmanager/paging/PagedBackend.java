@@ -22,7 +22,6 @@ import io.kvmanager.spi.RowExchange;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -56,6 +55,7 @@ final class PagedBackend implements KvCacheBackend {
     private final int homes;
     private final HostCopies copies;
     private final @Nullable PrefixSharing prefixes;
+    private final Books books;
     private final Availability availability;
     private final Footprint footprint;
     private final AdmissionControl admission;
@@ -87,7 +87,8 @@ final class PagedBackend implements KvCacheBackend {
         copies = new HostCopies(pool, tier, homes);
         footprint = new Footprint(config);
         prefixes = config.prefixes().enabled() ? new PrefixSharing(config, pool, tier, schedule) : null;
-        availability = new Availability(pool, tier, geometry, this::ledger, prefixes);
+        books = new Books(device, geometry.blockBytes(), pool, tier, copies, prefixes, tileCacheBlocks, homes);
+        availability = new Availability(pool, tier, geometry, books::ledger, prefixes);
         admission = new AdmissionControl(config, availability, footprint, pool.availableBlocks(), homes);
         for (int slot = 0; slot < config.maxSequences(); slot++) {
             freeTables.add(slot);
@@ -153,7 +154,8 @@ final class PagedBackend implements KvCacheBackend {
             int[] values = new int[keys.length];
             int[] lastPageLen = new int[batch.size()];
             for (int i = 0; i < batch.size(); i++) {
-                lastPageLen[i] = owned(batch.get(i)).exportableLayer(layer).export(keys, values, indptr[i]);
+                lastPageLen[i] =
+                        LayerSharing.export(owned(batch.get(i)).exportableLayer(layer), keys, values, indptr[i]);
             }
             return new PageTables(slab, indptr, keys, values, lastPageLen);
         } finally {
@@ -276,16 +278,7 @@ final class PagedBackend implements KvCacheBackend {
     public Ledger ledger() {
         lock.lock();
         try {
-            long blockBytes = geometry().blockBytes();
-            List<Ledger.Entry> entries = new ArrayList<>();
-            for (Account account : Account.values()) {
-                entries.add(new Ledger.Entry(Tier.DEVICE, account, pool.blocksIn(account) * blockBytes));
-            }
-            entries.add(new Ledger.Entry(Tier.HOST, Account.FREE, (homes - tier.usedBlocks()) * blockBytes));
-            int suspended = copies.suspendedHomes();
-            entries.add(new Ledger.Entry(Tier.HOST, Account.SEALED, (tier.usedBlocks() - suspended) * blockBytes));
-            entries.add(new Ledger.Entry(Tier.HOST, Account.SUSPENDED, suspended * blockBytes));
-            return new Ledger(entries, slab.byteSize(), homes * blockBytes);
+            return books.ledger();
         } finally {
             lock.unlock();
         }
@@ -295,15 +288,7 @@ final class PagedBackend implements KvCacheBackend {
     public MemoryUse memory() {
         lock.lock();
         try {
-            long blockBytes = geometry().blockBytes();
-            long beside = device.allocatedBytes(Tier.DEVICE) - slab.byteSize();
-            return new MemoryUse(
-                    beside + pool.usedBlocks() * blockBytes,
-                    beside + pool.peakUsedBlocks() * blockBytes,
-                    device.allocatedBytes(Tier.DEVICE),
-                    tier.usedBlocks() * blockBytes,
-                    tier.peakBlocks() * blockBytes,
-                    device.allocatedBytes(Tier.HOST));
+            return books.memory();
         } finally {
             lock.unlock();
         }
@@ -313,31 +298,7 @@ final class PagedBackend implements KvCacheBackend {
     public List<String> audit() {
         lock.lock();
         try {
-            int[] blockReferences = new int[pool.capacity()];
-            int[] homeReferences = new int[homes];
-            for (int id : tileCacheBlocks) {
-                blockReferences[id]++;
-            }
-            for (PagedSequence sequence : sequences) {
-                sequence.count(blockReferences, homeReferences);
-            }
-            if (prefixes != null) {
-                prefixes.count(blockReferences, homeReferences);
-            }
-            List<String> found = new ArrayList<>(pool.audit(blockReferences));
-            for (int home = 0; home < homes; home++) {
-                if (tier.references(home) != homeReferences[home]) {
-                    found.add("home " + home + " has " + tier.references(home) + " references, its owners hold "
-                            + homeReferences[home]);
-                }
-            }
-            found.addAll(tier.audit());
-            found.addAll(copies.audit());
-            if (prefixes != null) {
-                found.addAll(prefixes.audit());
-            }
-            found.addAll(ledger().imbalances());
-            return found;
+            return books.audit(sequences);
         } finally {
             lock.unlock();
         }

@@ -27,6 +27,7 @@ final class PrefixSharing {
     private final BlockPool pool;
     private final ValueTier tier;
     private final PyramidSchedule schedule;
+    private final LayerSharing layers;
     private final PrefixIndex index;
     private final List<@Nullable CachedSpan> spans = new ArrayList<>();
     private final Deque<Integer> freeSpans = new ArrayDeque<>();
@@ -36,6 +37,7 @@ final class PrefixSharing {
         this.pool = pool;
         this.tier = tier;
         this.schedule = schedule;
+        this.layers = new LayerSharing(pool, tier);
         // A span has a block of K in every layer, so more do not fit.
         int capacity = Math.max(1, pool.capacity() / config.geometry().layers());
         EvictionOrder order = EvictionOrders.make(config.prefixes().eviction(), capacity, capacity);
@@ -54,6 +56,11 @@ final class PrefixSharing {
         return schedule.prunesInChunks()
                 ? schedule.keptOfWindow(layer) / config.geometry().blockTokens()
                 : 1;
+    }
+
+    /** How blocks change hands. */
+    LayerSharing layers() {
+        return layers;
     }
 
     /** Identities under which a request's tokens are known. */
@@ -139,18 +146,7 @@ final class PrefixSharing {
     }
 
     private void free(int id) {
-        CachedSpan span = span(id);
-        for (CachedSpan.Blocks layer : span.layers) {
-            for (int i = 0; i < layer.keys.length; i++) {
-                pool.release(layer.keys[i]);
-                if (layer.values[i] != ABSENT) {
-                    pool.release(layer.values[i]);
-                }
-                if (layer.homes[i] != ABSENT) {
-                    tier.release(layer.homes[i]);
-                }
-            }
-        }
+        layers.release(span(id));
         spans.set(id, null);
         freeSpans.push(id);
     }

@@ -1,6 +1,7 @@
 package io.kvmanager.paging;
 
 import io.kvmanager.PrefixRequest;
+import io.kvmanager.spi.FetchTally;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -79,12 +80,29 @@ final class SequencePrefix {
         }
     }
 
-    /** Spans that were cached, first one first. */
-    List<CachedSpan> cached() {
-        return sharing.spansOf(lease());
+    /** Device blocks that a sequence without tokens needs to {@link #start}. */
+    int blocksToStart(LayerBlocks[] layers) {
+        int blocks = 0;
+        for (LayerBlocks layer : layers) {
+            blocks += cachedTokens() == 0 ? 0 : LayerSharing.blocksToAdopt(layer, sharing.spansOf(lease()));
+        }
+        return blocks;
     }
 
-    /** Tokens of {@link #cached}. */
+    /** Gives a sequence without tokens what is cached; its blocks are reserved. */
+    void start(LayerBlocks[] layers, FetchTally tally) {
+        List<CachedSpan> cached = sharing.spansOf(lease());
+        for (LayerBlocks layer : layers) {
+            for (CachedSpan span : cached) {
+                sharing.layers().adopt(layer, span.layers[layer.shape.layer]);
+            }
+            if (!cached.isEmpty()) {
+                layer.adopted(cachedTokens(), tally);
+            }
+        }
+    }
+
+    /** Tokens that were cached. */
     int cachedTokens() {
         return lease().blocks() * sharing.spanTokens();
     }
@@ -111,11 +129,11 @@ final class SequencePrefix {
             CachedSpan mine = new CachedSpan(layers.length);
             for (int layer = 0; layer < layers.length; layer++) {
                 int blocks = sharing.blocksOfSpan(layer);
-                mine.layers[layer] = layers[layer].share(span * blocks, blocks);
+                mine.layers[layer] = sharing.layers().share(layers[layer], span * blocks, blocks);
             }
             CachedSpan other = sharing.register(lease(), digests, span * BlockIdentity.DIGEST_LONGS, mine);
             for (int layer = 0; layer < layers.length && other != null; layer++) {
-                layers[layer].replace(span * sharing.blocksOfSpan(layer), other.layers[layer]);
+                sharing.layers().replace(layers[layer], span * sharing.blocksOfSpan(layer), other.layers[layer]);
             }
         }
     }
