@@ -1,0 +1,2 @@
+#pragma once
+constexpr unsigned ALL_LANES = 0xffffffffu;

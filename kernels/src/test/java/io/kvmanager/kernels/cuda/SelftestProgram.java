@@ -1,0 +1,110 @@
+package io.kvmanager.kernels.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import jcuda.Pointer;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUfunction;
+import jcuda.driver.CUmodule;
+import jcuda.driver.CUresult;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
+
+/** A small program on the kernels of {@code selftest/*.cu}, through JCuda as any program would use it. */
+final class SelftestProgram implements AutoCloseable {
+    /** The legacy default stream. */
+    static final CUstream DEFAULT_STREAM = new CUstream();
+
+    private final CUdevice device = new CUdevice();
+    private final CUmodule module = new CUmodule();
+    private final List<CUdeviceptr> allocations = new ArrayList<>();
+    private final List<CUstream> streams = new ArrayList<>();
+
+    SelftestProgram(EmulatedDriver driver) {
+        driver.useKernels(EmulatedDriver.folder().resolve("libselftest.so"));
+        check(JCudaDriver.cuInit(0));
+        check(JCudaDriver.cuDeviceGet(device, 0));
+        CUcontext context = new CUcontext();
+        check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device));
+        check(JCudaDriver.cuCtxSetCurrent(context));
+        check(JCudaDriver.cuModuleLoadData(module, image()));
+    }
+
+    /** Only the names of the entries count: the code is what g++ made of the sources. */
+    private static byte[] image() {
+        return """
+                .version 7.8
+                .target sm_80
+                .visible .entry scale(
+                .visible .entry blockSum(
+                \0""".getBytes(StandardCharsets.US_ASCII);
+    }
+
+    CUdeviceptr allocate(int floats) {
+        CUdeviceptr pointer = new CUdeviceptr();
+        check(JCudaDriver.cuMemAlloc(pointer, 4L * floats));
+        allocations.add(pointer);
+        return pointer;
+    }
+
+    CUdeviceptr upload(float... values) {
+        CUdeviceptr pointer = allocate(values.length);
+        check(JCudaDriver.cuMemcpyHtoD(pointer, Pointer.to(values), 4L * values.length));
+        return pointer;
+    }
+
+    float[] download(CUdeviceptr pointer, int floats) {
+        float[] values = new float[floats];
+        check(JCudaDriver.cuMemcpyDtoH(Pointer.to(values), pointer, 4L * floats));
+        return values;
+    }
+
+    /** A stream that the default stream does not wait for. */
+    CUstream stream() {
+        CUstream stream = new CUstream();
+        check(JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING));
+        streams.add(stream);
+        return stream;
+    }
+
+    /** Launches a kernel on one-dimensional blocks; an argument is a CUdeviceptr, an Integer or a Float. */
+    void launch(String name, int blocks, int threads, int sharedBytes, CUstream stream, Object... arguments) {
+        CUfunction function = new CUfunction();
+        check(JCudaDriver.cuModuleGetFunction(function, module, name));
+        Pointer[] pointers = new Pointer[arguments.length];
+        for (int i = 0; i < arguments.length; i++) {
+            pointers[i] = switch (arguments[i]) {
+                case CUdeviceptr pointer -> Pointer.to(pointer);
+                case Integer number -> Pointer.to(new int[] {number});
+                case Float number -> Pointer.to(new float[] {number});
+                default -> throw new IllegalArgumentException("no kernel takes " + arguments[i]);
+            };
+        }
+        check(JCudaDriver.cuLaunchKernel(
+                function, blocks, 1, 1, threads, 1, 1, sharedBytes, stream, Pointer.to(pointers), null));
+    }
+
+    /** Waits for everything that was launched; the result says whether it worked. */
+    static int finish() {
+        return JCudaDriver.cuCtxSynchronize();
+    }
+
+    static void check(int result) {
+        assertEquals("CUDA_SUCCESS", CUresult.stringFor(result));
+    }
+
+    /** Gives everything back; after a failed launch that is in vain, as on a real device. */
+    @Override
+    public void close() {
+        allocations.forEach(JCudaDriver::cuMemFree);
+        streams.forEach(JCudaDriver::cuStreamDestroy);
+        JCudaDriver.cuModuleUnload(module);
+        JCudaDriver.cuDevicePrimaryCtxRelease(device);
+    }
+}
