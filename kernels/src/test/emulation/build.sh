@@ -3,9 +3,14 @@
 #
 #   build.sh OUTPUT_DIR [CUDA_SOURCE_DIR]
 #
-#   OUTPUT_DIR/libcuda.so.1     the driver, which JCuda and java.lang.foreign load in place of NVIDIA's
-#   OUTPUT_DIR/libkernels.so    the kernels of CUDA_SOURCE_DIR (kernels/src/main/cuda, if left out), loaded by the driver
-#   OUTPUT_DIR/libselftest.so   the kernels of selftest/, by which the emulation itself is tested
+#     OUTPUT_DIR/libcuda.so.1     the driver, which JCuda and java.lang.foreign load in place of NVIDIA's
+#     OUTPUT_DIR/libkernels.so    the kernels of CUDA_SOURCE_DIR (kernels/src/main/cuda, if left out), loaded by the driver
+#     OUTPUT_DIR/libselftest.so   the kernels of selftest/, by which the emulation itself is tested
+#
+#   build.sh OUTPUT_DIR CUDA_SOURCE_DIR NAME
+#
+#     OUTPUT_DIR/libNAME.so       the kernels of CUDA_SOURCE_DIR, a changed copy of the sources, for the driver that is there.
+#                                 Copies that kept the time of their original (cp -p) are not compiled again.
 #
 # What is newer than its sources is kept. Without g++, or on anything but Linux on x86-64, nothing is built.
 set -euo pipefail
@@ -13,6 +18,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?an output folder}
 cuda=${2:-$here/../../main/cuda}
+name=${3:-}
 
 if ! command -v g++ > /dev/null || [ "$(uname -sm)" != "Linux x86_64" ]; then
     echo "cuda emulation: not built (it needs g++ on Linux, x86-64); its tests are skipped"
@@ -61,15 +67,19 @@ wait_for_all() {
 
 compile_driver() {
     local headers=("$here"/device/*.h "$here"/engine/*.h "$here"/driver/*.h) source object
+    local generated=$out/objects/unsupported.cpp call
     {
         echo '// Generated: calls that libJCudaDriver.so names and nobody needs.'
-        for name in $(grep -v '^#' "$here/driver/unsupported.txt"); do
-            echo "extern \"C\" int $name() { return 801; }"
+        for call in $(grep -v '^#' "$here/driver/unsupported.txt"); do
+            echo "extern \"C\" int $call() { return 801; }"
         done
-    } > "$out/objects/unsupported.cpp.new"
-    cmp -s "$out/objects/unsupported.cpp.new" "$out/objects/unsupported.cpp" \
-        || mv "$out/objects/unsupported.cpp.new" "$out/objects/unsupported.cpp"
-    for source in "$here"/engine/*.cpp "$here"/engine/*.S "$here"/driver/*.cpp "$out/objects/unsupported.cpp"; do
+    } > "$generated.new"
+    if cmp -s "$generated.new" "$generated"; then
+        rm "$generated.new"
+    else
+        mv "$generated.new" "$generated"
+    fi
+    for source in "$here"/engine/*.cpp "$here"/engine/*.S "$here"/driver/*.cpp "$generated"; do
         object=$out/objects/$(basename "$source").o
         is_fresh "$object" "$source" "${headers[@]}" || in_background g++ "${flags[@]}" -c "$source" -o "$object"
     done
@@ -79,34 +89,42 @@ compile_driver() {
         || g++ -shared -Wl,-soname,libcuda.so.1 -Wl,-z,defs -o "$out/libcuda.so.1" "${objects[@]}" -ldl
 }
 
-# compile_kernels SOURCE OBJECT: one .cu file. The first pass expands macros and keeps CUDA's qualifiers; then the dynamic
-# shared memory, which C++ cannot declare as CUDA does, becomes a pointer, and every kernel found gets its registration.
+# Dynamic shared memory, which C++ cannot declare as CUDA does, as a sed command that makes it a pointer:
+#   extern __shared__ __align__(16) float parts[];
+#   float* const parts = static_cast<float*>(emulation::dynamicShared());
+space='[[:space:]]*'
+alignment="((__align__|alignas|__attribute__)$space\(+[^)]*\)+$space)?"
+declaration="extern[[:space:]]+__shared__[[:space:]]+$alignment([A-Za-z_][A-Za-z0-9_:[:space:]]*[[:space:]])([A-Za-z_][A-Za-z0-9_]*)$space\[\]$space;"
+dynamic_shared="s/$declaration/\3* const \4 = static_cast<\3*>(emulation::dynamicShared());/"
+
+# The kernels of a preprocessed text, one "name" or "bounds|name" a line.
+list_kernels() {
+    local bounds="(__launch_bounds__$space\([^()]*\)$space)?" void="(void[[:space:]]+)?"
+    tr '\n' ' ' < "$1" \
+        | grep -oE "__global__[[:space:]]+$void$bounds$void[A-Za-z_][A-Za-z0-9_]*$space\(" \
+        | sed -E 's/^__global__//; s/void[[:space:]]//; s/[[:space:]]*\($//; s/[[:space:]]//g' \
+        | sed -E 's/__launch_bounds__\(([^(),]*)[^()]*\)/\1|/'
+}
+
+# compile_kernels SOURCE OBJECT: one .cu file. The first pass expands macros and keeps CUDA's qualifiers, by which kernels and
+# dynamic shared memory are found; the second compiles the text with a registration for every kernel.
 compile_kernels() {
-    local source=$1 object=$2
-    local text=${object%.o}.cpp
+    local source=$1 object=$2 line text
+    text=${object%.o}.cpp
     g++ -std=c++17 -E -x c++ -I"$(dirname "$source")" -include "$here/device/language.h" "$source" \
-        | sed -E 's/extern[[:space:]]+__shared__[[:space:]]+((alignas|__align__|__attribute__)[[:space:]]*\(+[^)]*\)+[[:space:]]*)?([A-Za-z_][A-Za-z0-9_:[:space:]]*[[:space:]])([A-Za-z_][A-Za-z0-9_]*)[[:space:]]*\[\][[:space:]]*;/\3* const \4 = static_cast<\3*>(emulation::dynamicShared());/' \
-        > "$text"
-    {
-        tr '\n' ' ' < "$text" \
-            | grep -oE '__global__[[:space:]]+(void[[:space:]]+)?(__launch_bounds__[[:space:]]*\([^()]*\)[[:space:]]*)?(void[[:space:]]+)?[A-Za-z_][A-Za-z0-9_]*[[:space:]]*\(' \
-            | sed -E 's/^__global__//; s/void[[:space:]]//; s/__launch_bounds__[[:space:]]*\(([^(),]*)[^()]*\)/\1|/; s/[[:space:]]*\($//; s/[[:space:]]//g' \
-            | while IFS='|' read -r bounds name; do
-                if [ -z "$name" ]; then
-                    name=$bounds
-                    bounds=1024
-                fi
-                echo "static const emulation::Registration registration_$name(\"$name\", &$name, $bounds);"
-            done
-    } >> "$text"
+        | sed -E "$dynamic_shared" > "$text.new"
+    for line in $(list_kernels "$text.new"); do
+        [[ $line == *"|"* ]] || line="1024|$line"
+        echo "static const emulation::Registration registration_${line#*|}(\"${line#*|}\", &${line#*|}, ${line%|*});"
+    done >> "$text.new"
+    mv "$text.new" "$text"
     g++ "${device_flags[@]}" -include "$here/device/qualifiers.h" -c "$text" -o "$object"
 }
 
-# link_kernels LIBRARY SOURCE_DIR
+# link_kernels NAME SOURCE_DIR
 link_kernels() {
-    local library=$1 sources=$2 source object
-    local name objects=() headers=("$here"/device/*.h)
-    name=$(basename "$library" .so)
+    local name=$1 sources=$2 library=$out/lib$1.so source object
+    local objects=() headers=("$here"/device/*.h)
     for source in "$sources"/*.cuh "$sources"/*.h; do
         [ -e "$source" ] && headers+=("$source")
     done
@@ -118,11 +136,17 @@ link_kernels() {
         is_fresh "$object" "$source" "${headers[@]}" || in_background compile_kernels "$source" "$object"
     done
     wait_for_all
+    # -Bsymbolic: a kernel's name means that kernel, whatever else the process has under it.
     if [ "${#objects[@]}" -gt 0 ] && ! is_fresh "$library" "${objects[@]}" "$out/libcuda.so.1"; then
-        g++ -shared -Wl,-z,defs -o "$library" "${objects[@]}" -L"$out" -l:libcuda.so.1
+        g++ -shared -Wl,-z,defs -Wl,-Bsymbolic -o "$library" "${objects[@]}" -L"$out" -l:libcuda.so.1
     fi
 }
 
-compile_driver
-link_kernels "$out/libkernels.so" "$cuda"
-link_kernels "$out/libselftest.so" "$here/selftest"
+if [ -n "$name" ]; then
+    [ -d "$out/objects/$name" ] || cp -pr "$out/objects/kernels" "$out/objects/$name"
+    link_kernels "$name" "$cuda"
+else
+    compile_driver
+    link_kernels kernels "$cuda"
+    link_kernels selftest "$here/selftest"
+fi

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "address_space.h"
@@ -70,7 +71,10 @@ void check(const void* pointer, size_t bytes, Access access, void* caller) {
         return;
     }
     if (block.staticShared.contains(address, bytes)) {
-        checkRace(address - block.staticShared.start, bytes, access, caller);
+        size_t offset = address - block.staticShared.start;
+        block.touchedFrom = std::min(block.touchedFrom, offset);
+        block.touchedTo = std::max(block.touchedTo, offset + bytes);
+        checkRace(offset, bytes, access, caller);
     } else if (address - block.dynamicShared.start < MAX_SHARED_BYTES) {
         if (!block.dynamicShared.contains(address, bytes)) {
             failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at byte %zu of %zu bytes of dynamic shared memory%s", verb(access),

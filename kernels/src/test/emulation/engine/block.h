@@ -72,6 +72,8 @@ struct Block {
     Warp warps[MAX_THREADS / WARP_LANES];
     char* stacks;
     Region staticShared, dynamicShared;
+    // The part of the static shared memory that the block has accessed.
+    size_t touchedFrom, touchedTo;
 };
 
 extern Block block;

@@ -61,16 +61,28 @@ void* freshStack(unsigned number) {
     return top;
 }
 
+// NaN for every floating-point type, -1 for int: what was not written in this block is not zero. Of the static memory, which
+// belongs to all kernels of the library, only what the last block touched needs it.
+void poisonShared(const Region& staticShared) {
+    constexpr int POISON = 0xFF;
+    if (staticShared.start != block.staticShared.start) {
+        memset(reinterpret_cast<void*>(staticShared.start), POISON, staticShared.bytes);
+    } else if (block.touchedFrom < block.touchedTo) {
+        memset(reinterpret_cast<void*>(staticShared.start + block.touchedFrom), POISON, block.touchedTo - block.touchedFrom);
+    }
+    memset(reinterpret_cast<void*>(block.dynamicShared.start), POISON, block.dynamicShared.bytes);
+    block.touchedFrom = staticShared.bytes;
+    block.touchedTo = 0;
+    block.staticShared = staticShared;
+}
+
 void startBlock(const Region& staticShared) {
     const uint3& shape = block.shape.block;
     block.threadCount = shape.x * shape.y * shape.z;
     block.exited = block.atBarrier = block.spins = 0;
     block.predicateSum = 0;
     block.barrierClock = ++block.clock;
-    block.staticShared = staticShared;
-    // NaN for every floating-point type, -1 for int: what was not written is not zero.
-    memset(reinterpret_cast<void*>(staticShared.start), 0xFF, staticShared.bytes);
-    memset(reinterpret_cast<void*>(block.dynamicShared.start), 0xFF, block.dynamicShared.bytes);
+    poisonShared(staticShared);
     for (unsigned i = 0; i < block.threadCount; i++) {
         Warp& warp = block.warps[i / WARP_LANES];
         Thread& thread = block.threads[i];
