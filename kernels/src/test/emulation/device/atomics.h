@@ -3,7 +3,7 @@
 #pragma once
 
 template <class T, class Operation>
-__attribute__((no_sanitize_thread, noinline)) T emulation_atomic(T* address, Operation operation) {
+__attribute__((no_sanitize_thread, noipa)) T emulation_atomic(T* address, Operation operation) {
     emulation::atomicAccess(address, sizeof(T));
     T old = *address;
     *address = operation(old);

@@ -23,7 +23,7 @@ void registerKernel(const char* name, AnyFunction function, Invoke invoke, const
 
 // Reads the arguments as the hardware does, from memory that no kernel can name; so no check of accesses here.
 template <class... P, size_t... I>
-__attribute__((no_sanitize_thread, noinline)) void invokeKernel(
+__attribute__((no_sanitize_thread, noipa)) void invokeKernel(
     AnyFunction function, [[maybe_unused]] const char* arguments, [[maybe_unused]] const Parameter* parameters,
     std::index_sequence<I...>) {
     reinterpret_cast<void (*)(P...)>(function)(

@@ -3,6 +3,7 @@ package io.kvmanager.kernels.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import jcuda.Pointer;
@@ -21,13 +22,24 @@ final class SelftestProgram implements AutoCloseable {
     /** The legacy default stream. */
     static final CUstream DEFAULT_STREAM = new CUstream();
 
+    private static final List<String> ENTRIES = List.of(
+            "scale", "scaleUnchecked", "copyVectors", "weigh", "addRemembered", "countUp", "lockAndCount", "arrivals",
+            "blockSum", "warpSums", "passOn", "unwritten", "beyondShared", "barrierInBranch", "differentBarriers",
+            "differentCollectives", "notInMask", "trapped", "shuffles", "votes", "blockVotes");
+
     private final CUdevice device = new CUdevice();
     private final CUmodule module = new CUmodule();
     private final List<CUdeviceptr> allocations = new ArrayList<>();
     private final List<CUstream> streams = new ArrayList<>();
 
+    /** Uses the kernels as they are. */
     SelftestProgram(EmulatedDriver driver) {
-        driver.useKernels(EmulatedDriver.folder().resolve("libselftest.so"));
+        this(driver, EmulatedDriver.folder().resolve("libselftest.so"));
+    }
+
+    /** Uses a library that was built from a changed copy of the kernels. */
+    SelftestProgram(EmulatedDriver driver, Path library) {
+        driver.useKernels(library);
         check(JCudaDriver.cuInit(0));
         check(JCudaDriver.cuDeviceGet(device, 0));
         CUcontext context = new CUcontext();
@@ -36,14 +48,11 @@ final class SelftestProgram implements AutoCloseable {
         check(JCudaDriver.cuModuleLoadData(module, image()));
     }
 
-    /** Only the names of the entries count: the code is what g++ made of the sources. */
+    /** Only the names count: the code is what g++ made of the sources. */
     private static byte[] image() {
-        return """
-                .version 7.8
-                .target sm_80
-                .visible .entry scale(
-                .visible .entry blockSum(
-                \0""".getBytes(StandardCharsets.US_ASCII);
+        StringBuilder ptx = new StringBuilder(".version 7.8\n.target sm_80\n.global .f32 remembered[3];\n");
+        ENTRIES.forEach(name -> ptx.append(".visible .entry ").append(name).append("(\n"));
+        return ptx.append('\0').toString().getBytes(StandardCharsets.US_ASCII);
     }
 
     CUdeviceptr allocate(int floats) {
@@ -73,21 +82,41 @@ final class SelftestProgram implements AutoCloseable {
         return stream;
     }
 
-    /** Launches a kernel on one-dimensional blocks; an argument is a CUdeviceptr, an Integer or a Float. */
-    void launch(String name, int blocks, int threads, int sharedBytes, CUstream stream, Object... arguments) {
-        CUfunction function = new CUfunction();
-        check(JCudaDriver.cuModuleGetFunction(function, module, name));
+    /** Launches a kernel in the default stream; an argument is a CUdeviceptr, an Integer, a Float or a Pointer to it. */
+    void launch(String name, int blocks, int threads, int sharedBytes, Object... arguments) {
+        launchIn(DEFAULT_STREAM, name, blocks, threads, sharedBytes, arguments);
+    }
+
+    /** Launches a kernel in a stream. */
+    void launchIn(CUstream stream, String name, int blocks, int threads, int sharedBytes, Object... arguments) {
+        check(tryLaunch(stream, name, blocks, threads, sharedBytes, arguments));
+    }
+
+    /** As {@link #launchIn}, with the result of the call. */
+    int tryLaunch(CUstream stream, String name, int blocks, int threads, int sharedBytes, Object... arguments) {
         Pointer[] pointers = new Pointer[arguments.length];
         for (int i = 0; i < arguments.length; i++) {
             pointers[i] = switch (arguments[i]) {
                 case CUdeviceptr pointer -> Pointer.to(pointer);
                 case Integer number -> Pointer.to(new int[] {number});
                 case Float number -> Pointer.to(new float[] {number});
+                case Pointer value -> value;
                 default -> throw new IllegalArgumentException("no kernel takes " + arguments[i]);
             };
         }
-        check(JCudaDriver.cuLaunchKernel(
-                function, blocks, 1, 1, threads, 1, 1, sharedBytes, stream, Pointer.to(pointers), null));
+        CUfunction function = function(name);
+        return JCudaDriver.cuLaunchKernel(
+                function, blocks, 1, 1, threads, 1, 1, sharedBytes, stream, Pointer.to(pointers), null);
+    }
+
+    CUfunction function(String name) {
+        CUfunction function = new CUfunction();
+        check(JCudaDriver.cuModuleGetFunction(function, module, name));
+        return function;
+    }
+
+    CUmodule module() {
+        return module;
     }
 
     /** Waits for everything that was launched; the result says whether it worked. */

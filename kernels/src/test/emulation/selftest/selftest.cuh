@@ -1,2 +1,0 @@
-#pragma once
-constexpr unsigned ALL_LANES = 0xffffffffu;
