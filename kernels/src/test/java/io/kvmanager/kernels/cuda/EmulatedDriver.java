@@ -25,8 +25,8 @@ public final class EmulatedDriver {
     public static final String TAG = "emulation";
 
     /** What {@link #count} knows that must be back at zero once everything is closed. */
-    public static final List<String> LIVE = List.of(
-            "device_allocations", "host_allocations", "streams", "events", "graphs", "modules", "contexts");
+    public static final List<String> LIVE =
+            List.of("device_allocations", "host_allocations", "streams", "events", "graphs", "modules", "contexts");
 
     private final CountCall count;
     private final FailCall fail;
@@ -60,6 +60,11 @@ public final class EmulatedDriver {
     /** The folder of the emulated driver and its kernel libraries. */
     public static Path folder() {
         return Path.of(System.getProperty("kv.emulation")).toAbsolutePath();
+    }
+
+    /** The folder of the emulation's sources. */
+    static Path sources() {
+        return folder().resolve("../../src/test/emulation").normalize();
     }
 
     /**

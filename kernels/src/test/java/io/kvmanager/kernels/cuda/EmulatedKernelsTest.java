@@ -143,11 +143,9 @@ class EmulatedKernelsTest {
     void variablesOfTheModuleAreDeviceMemory() {
         CUdeviceptr variable = new CUdeviceptr();
         long[] bytes = {0};
-        SelftestProgram.check(
-                JCudaDriver.cuModuleGetGlobal(variable, bytes, program.module(), "remembered"));
+        SelftestProgram.check(JCudaDriver.cuModuleGetGlobal(variable, bytes, program.module(), "remembered"));
         assertEquals(12, bytes[0]);
-        SelftestProgram.check(
-                JCudaDriver.cuMemcpyHtoD(variable, Pointer.to(new float[] {7, 8, 9}), 12));
+        SelftestProgram.check(JCudaDriver.cuMemcpyHtoD(variable, Pointer.to(new float[] {7, 8, 9}), 12));
         CUdeviceptr target = program.upload(1, 1, 1);
         program.launch("addRemembered", 1, 3, 0, target);
         assertArrayEquals(new float[] {8, 9, 10}, program.download(target, 3));
@@ -195,7 +193,8 @@ class EmulatedKernelsTest {
     @Test
     void sharedMemoryEndsWhereItWasAskedToEnd() {
         program.launch("beyondShared", 1, 5, 16, program.allocate(5));
-        expectFailure(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS, "kernel beyondShared", "of 16 bytes of dynamic shared memory");
+        expectFailure(
+                CUresult.CUDA_ERROR_ILLEGAL_ADDRESS, "kernel beyondShared", "of 16 bytes of dynamic shared memory");
     }
 
     @Test
@@ -206,7 +205,8 @@ class EmulatedKernelsTest {
         expected[32] = 0;
         assertArrayEquals(Arrays.copyOfRange(expected, 1, 33), program.download(target, 32), driver.failure());
         program.launch("passOn", 1, 32, 0, target, 0);
-        expectFailure(CUresult.CUDA_ERROR_LAUNCH_FAILED, "kernel passOn", "static shared memory", "since the last barrier");
+        expectFailure(
+                CUresult.CUDA_ERROR_LAUNCH_FAILED, "kernel passOn", "static shared memory", "since the last barrier");
     }
 
     @ParameterizedTest
@@ -219,9 +219,8 @@ class EmulatedKernelsTest {
     })
     void whatNeverEndsIsNamed(String kernel, int threads, String expected) {
         program.launch(kernel, 1, threads, 0, program.allocate(32));
-        int result = kernel.equals("trapped")
-                ? CUresult.CUDA_ERROR_ILLEGAL_INSTRUCTION
-                : CUresult.CUDA_ERROR_LAUNCH_FAILED;
+        int result =
+                kernel.equals("trapped") ? CUresult.CUDA_ERROR_ILLEGAL_INSTRUCTION : CUresult.CUDA_ERROR_LAUNCH_FAILED;
         expectFailure(result, "kernel " + kernel, "block (0,0,0)", "sharing.cu:", expected);
     }
 
@@ -230,7 +229,8 @@ class EmulatedKernelsTest {
         CUdeviceptr memory = program.allocate(4096);
         var stream = SelftestProgram.DEFAULT_STREAM;
         int invalid = CUresult.CUDA_ERROR_INVALID_VALUE;
-        assertEquals(invalid, program.tryLaunch(stream, "scale", 1, 257, 0, memory, memory, 1f, 1), "__launch_bounds__");
+        assertEquals(
+                invalid, program.tryLaunch(stream, "scale", 1, 257, 0, memory, memory, 1f, 1), "__launch_bounds__");
         assertEquals(invalid, program.tryLaunch(stream, "scale", 0, 1, 0, memory, memory, 1f, 1), "no block");
         int sharedBytes = 64 << 10;
         assertEquals(invalid, program.tryLaunch(stream, "blockSum", 1, 32, sharedBytes, memory, memory));

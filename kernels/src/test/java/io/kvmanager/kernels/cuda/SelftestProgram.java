@@ -2,6 +2,8 @@ package io.kvmanager.kernels.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,6 +12,7 @@ import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUevent;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
@@ -23,14 +26,34 @@ final class SelftestProgram implements AutoCloseable {
     static final CUstream DEFAULT_STREAM = new CUstream();
 
     private static final List<String> ENTRIES = List.of(
-            "scale", "scaleUnchecked", "copyVectors", "weigh", "addRemembered", "countUp", "lockAndCount", "arrivals",
-            "blockSum", "warpSums", "passOn", "unwritten", "beyondShared", "barrierInBranch", "differentBarriers",
-            "differentCollectives", "notInMask", "trapped", "shuffles", "votes", "blockVotes");
+            "scale",
+            "scaleUnchecked",
+            "copyVectors",
+            "weigh",
+            "addRemembered",
+            "countUp",
+            "lockAndCount",
+            "arrivals",
+            "blockSum",
+            "warpSums",
+            "passOn",
+            "unwritten",
+            "beyondShared",
+            "barrierInBranch",
+            "differentBarriers",
+            "differentCollectives",
+            "notInMask",
+            "trapped",
+            "shuffles",
+            "votes",
+            "blockVotes");
 
     private final CUdevice device = new CUdevice();
     private final CUmodule module = new CUmodule();
     private final List<CUdeviceptr> allocations = new ArrayList<>();
+    private final List<Pointer> hostAllocations = new ArrayList<>();
     private final List<CUstream> streams = new ArrayList<>();
+    private final List<CUevent> events = new ArrayList<>();
 
     /** Uses the kernels as they are. */
     SelftestProgram(EmulatedDriver driver) {
@@ -74,12 +97,40 @@ final class SelftestProgram implements AutoCloseable {
         return values;
     }
 
-    /** A stream that the default stream does not wait for. */
+    /** Page-locked host memory. */
+    Pointer hostMemory(int floats) {
+        Pointer pointer = new Pointer();
+        check(JCudaDriver.cuMemHostAlloc(pointer, 4L * floats, JCudaDriver.CU_MEMHOSTALLOC_DEVICEMAP));
+        hostAllocations.add(pointer);
+        return pointer;
+    }
+
+    static FloatBuffer floats(Pointer host, int floats) {
+        return host.getByteBuffer(0, 4L * floats).order(ByteOrder.nativeOrder()).asFloatBuffer();
+    }
+
+    /** A stream that does not wait for the default stream, nor is waited for. */
     CUstream stream() {
-        CUstream stream = new CUstream();
-        check(JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING));
+        return stream(CUstream_flags.CU_STREAM_NON_BLOCKING);
+    }
+
+    /** A stream that waits for the default stream, and is waited for. */
+    CUstream blockingStream() {
+        return stream(CUstream_flags.CU_STREAM_DEFAULT);
+    }
+
+    private CUstream stream(int flags) {
+        OpenStream stream = new OpenStream();
+        check(JCudaDriver.cuStreamCreate(stream, flags));
         streams.add(stream);
         return stream;
+    }
+
+    CUevent event() {
+        CUevent event = new CUevent();
+        check(JCudaDriver.cuEventCreate(event, 0));
+        events.add(event);
+        return event;
     }
 
     /** Launches a kernel in the default stream; an argument is a CUdeviceptr, an Integer, a Float or a Pointer to it. */
@@ -128,12 +179,42 @@ final class SelftestProgram implements AutoCloseable {
         assertEquals("CUDA_SUCCESS", CUresult.stringFor(result));
     }
 
+    /** The handle of a stream that this program opened. */
+    static long address(CUstream stream) {
+        return ((OpenStream) stream).address();
+    }
+
+    /** The address of device memory, or of page-locked memory. */
+    static long address(Pointer memory) {
+        return new Address(memory).address();
+    }
+
     /** Gives everything back; after a failed launch that is in vain, as on a real device. */
     @Override
     public void close() {
         allocations.forEach(JCudaDriver::cuMemFree);
+        hostAllocations.forEach(JCudaDriver::cuMemFreeHost);
         streams.forEach(JCudaDriver::cuStreamDestroy);
+        events.forEach(JCudaDriver::cuEventDestroy);
         JCudaDriver.cuModuleUnload(module);
         JCudaDriver.cuDevicePrimaryCtxRelease(device);
+    }
+
+    /** JCuda shows a handle to subclasses only. */
+    private static final class OpenStream extends CUstream {
+        long address() {
+            return getNativePointer();
+        }
+    }
+
+    /** JCuda shows an address to subclasses only. */
+    private static final class Address extends Pointer {
+        Address(Pointer memory) {
+            super(memory);
+        }
+
+        long address() {
+            return getNativePointer() + getByteOffset();
+        }
     }
 }
