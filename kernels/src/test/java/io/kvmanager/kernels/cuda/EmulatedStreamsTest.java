@@ -148,6 +148,7 @@ class EmulatedStreamsTest {
         CUdeviceptr target = program.allocate(1);
         Pointer locked = program.hostMemory(1);
         CUevent event = program.event();
+        SelftestProgram.check(SelftestProgram.finish());
         long before = driver.count("synchronisations");
         program.launchIn(stream, "scale", 1, 1, 0, source, target, 2f, 1);
         SelftestProgram.check(JCudaDriver.cuMemcpyDtoHAsync(locked, target, 4, stream));
