@@ -2,12 +2,9 @@
 #pragma once
 
 inline float __expf(float x) { return expf(x); }
-inline float __exp2f(float x) { return exp2f(x); }
 inline float __logf(float x) { return logf(x); }
-inline float __log2f(float x) { return log2f(x); }
 inline float __fdividef(float numerator, float denominator) { return numerator / denominator; }
 inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-inline float __frsqrt_rn(float x) { return 1.0f / sqrtf(x); }
 
 template <class To, class From>
 inline To emulation_bits(From value) {
@@ -22,12 +19,8 @@ inline float __int_as_float(int x) { return emulation_bits<float>(x); }
 inline float __uint_as_float(unsigned x) { return emulation_bits<float>(x); }
 
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
-inline unsigned __umulhi(unsigned a, unsigned b) {
-    return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32);
-}
 
 inline float min(float a, float b) { return fminf(a, b); }
 inline float max(float a, float b) { return fmaxf(a, b); }
@@ -44,14 +37,5 @@ inline std::common_type_t<A, B> max(A a, B b) {
     return static_cast<T>(a) > static_cast<T>(b) ? static_cast<T>(a) : static_cast<T>(b);
 }
 
-// Loads and stores with a cache hint.
 template <class T>
 inline T __ldg(const T* source) { return *source; }
-template <class T>
-inline T __ldcs(const T* source) { return *source; }
-template <class T>
-inline T __ldcg(const T* source) { return *source; }
-template <class T>
-inline void __stcs(T* target, T value) { *target = value; }
-template <class T>
-inline void __stcg(T* target, T value) { *target = value; }

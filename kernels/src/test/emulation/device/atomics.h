@@ -15,10 +15,6 @@ inline T atomicAdd(T* address, std::common_type_t<T> value) {
     return emulation_atomic(address, [=](T old) { return static_cast<T>(old + value); });
 }
 template <class T>
-inline T atomicSub(T* address, std::common_type_t<T> value) {
-    return emulation_atomic(address, [=](T old) { return static_cast<T>(old - value); });
-}
-template <class T>
 inline T atomicMax(T* address, std::common_type_t<T> value) {
     static_assert(std::is_integral_v<T>, "CUDA has atomicMax for integers only");
     return emulation_atomic(address, [=](T old) { return old > value ? old : value; });
@@ -33,10 +29,6 @@ inline T atomicOr(T* address, std::common_type_t<T> value) {
     return emulation_atomic(address, [=](T old) { return static_cast<T>(old | value); });
 }
 template <class T>
-inline T atomicAnd(T* address, std::common_type_t<T> value) {
-    return emulation_atomic(address, [=](T old) { return static_cast<T>(old & value); });
-}
-template <class T>
 inline T atomicExch(T* address, std::common_type_t<T> value) {
     return emulation_atomic(address, [=](T) { return value; });
 }
@@ -47,9 +39,6 @@ inline T atomicCAS(T* address, std::common_type_t<T> expected, std::common_type_
         emulation::yield();
     }
     return old;
-}
-inline unsigned atomicInc(unsigned* address, unsigned limit) {
-    return emulation_atomic(address, [=](unsigned old) { return old >= limit ? 0u : old + 1u; });
 }
 
 // One thread after the other: whatever was written is visible.

@@ -11,7 +11,7 @@ extern "C" {
 
 // How many of something there are; -1 for an unknown name.
 long kv_emulation_count(const char* what) {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    std::lock_guard<std::mutex> lock(driver.mutex);
     const std::map<std::string, long> counts = {
         {"device_allocations", deviceMemoryUse().allocations},
         {"device_bytes", deviceMemoryUse().bytes},
@@ -35,13 +35,13 @@ long kv_emulation_count(const char* what) {
 // Makes the nth call or launch from now fail: device_memory, host_memory, stream, event, graph, module, context or launch.
 // nth 0 takes the fault back. A launch fails when it runs, and for good; its result should be one of 700 and above.
 void kv_emulation_fail(const char* what, long nth, int result) {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    std::lock_guard<std::mutex> lock(driver.mutex);
     driver.faults[what] = {nth, result};
 }
 
 // Sets seed, lazy, drop_waits, memory_bytes or init_result; 0, or -1 for an unknown name.
 int kv_emulation_set(const char* name, long value) {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    std::lock_guard<std::mutex> lock(driver.mutex);
     Options& options = driver.options;
     if (strcmp(name, "seed") == 0) {
         options.seed = static_cast<uint64_t>(value);
@@ -61,7 +61,7 @@ int kv_emulation_set(const char* name, long value) {
 
 // Takes the kernels of modules that are loaded from now on from another library; null, or why not.
 const char* kv_emulation_use_kernels(const char* path) {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    std::lock_guard<std::mutex> lock(driver.mutex);
     static std::string message;
     auto failure = loadKernels(path);
     message = failure.value_or("");
@@ -70,14 +70,14 @@ const char* kv_emulation_use_kernels(const char* path) {
 
 // The line about the first failed launch since the last reset; empty if there was none.
 const char* kv_emulation_failure() {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    std::lock_guard<std::mutex> lock(driver.mutex);
     return driver.lastFailure.c_str();
 }
 
 // A new driver in a new process, as far as a program can tell: every object and failure is gone, counters and faults too, and
 // the options are those of the environment. Threads must set their current context again.
 void kv_emulation_reset() {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    std::lock_guard<std::mutex> lock(driver.mutex);
     discardGraphs();
     discardStreams();
     discardModules();

@@ -159,6 +159,7 @@ CUresult copyBatch(const CUdeviceptr* targets, const CUdeviceptr* sources, const
             // Any order allows the earliest moment as well, which is the one that finds a missing wait.
             bool isDeviceSource = isDeviceRange(sources[i], bytes[i]);
             if (attributes[attribute].sourceOrder != BatchAttributes::Stream || !isDeviceSource) {
+                openDeviceMemory();
                 const char* first = static_cast<const char*>(at(sources[i]));
                 copy.taken.assign(first, first + bytes[i]);
             }

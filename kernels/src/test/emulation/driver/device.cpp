@@ -221,14 +221,6 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
     });
 }
 
-CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned* flags, int* active) {
-    return call(Needs::Driver, [&] {
-        *flags = 0;
-        *active = driver.primaryRetained > 0;
-        return withDevice(device, SUCCESS);
-    });
-}
-
 CUresult cuCtxSetCurrent(Handle context) {
     return call(Needs::Driver, [&] {
         if (context != nullptr && contexts.count(context) == 0) {
@@ -271,13 +263,6 @@ CUresult cuCtxPopCurrent_v2(Handle* context) {
         }
         contextStack.pop_back();
         return CUresult(SUCCESS);
-    });
-}
-
-CUresult cuCtxGetDevice(CUdevice* device) {
-    return call(Needs::Context, [&] {
-        *device = ONLY_DEVICE;
-        return SUCCESS;
     });
 }
 

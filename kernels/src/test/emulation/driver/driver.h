@@ -8,6 +8,8 @@
 #include <mutex>
 #include <string>
 
+#include "pages.h"
+
 using CUresult = int;
 using CUdevice = int;
 using CUdeviceptr = unsigned long long;
@@ -63,7 +65,7 @@ struct Fault {
 };
 
 struct Driver {
-    std::recursive_mutex mutex;
+    std::mutex mutex;
     Options options = optionsOfEnvironment();
     bool initialised = false;
     int primaryRetained = 0;
@@ -85,10 +87,16 @@ bool hasContext();
 
 enum class Needs { Nothing, Driver, Context };
 
-// The frame of every driver call: one caller at a time, and the checks that come first.
+// One caller at a time; what a call did on the device is over when it returns.
+struct Frame {
+    std::lock_guard<std::mutex> lock{driver.mutex};
+    ~Frame() { closeDeviceMemory(); }
+};
+
+// The frame of every driver call, and the checks that come first.
 template <class Body>
 CUresult call(Needs needs, Body body) {
-    std::lock_guard<std::recursive_mutex> lock(driver.mutex);
+    Frame frame;
     if (needs != Needs::Nothing && !driver.initialised) {
         return NOT_INITIALIZED;
     }

@@ -179,16 +179,4 @@ CUresult cuGraphExecDestroy(Handle handle) {
     return call(Needs::Context, [&] { return CUresult(executables.remove(handle) ? SUCCESS : INVALID_HANDLE); });
 }
 
-CUresult cuGraphGetNodes(Handle handle, Handle* nodes, size_t* count) {
-    return call(Needs::Context, [&] {
-        std::shared_ptr<Graph> graph = graphs.find(handle);
-        if (graph == nullptr) {
-            return CUresult(INVALID_HANDLE);
-        }
-        // Nodes can be counted, not changed.
-        *count = graph->nodes.size();
-        return CUresult(nodes == nullptr ? SUCCESS : NOT_SUPPORTED);
-    });
-}
-
 }  // extern "C"

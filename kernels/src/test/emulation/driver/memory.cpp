@@ -4,78 +4,26 @@
 //   host     | guard page | allocation, from the start of a page | ... canary   | guard page |
 //
 // Kernels and copies are checked to the byte before they touch anything (engine/access_check.h, copies.cpp). Guard pages and
-// canaries are for what cannot be checked: code of the host. Fresh memory reads as NaN. Freed addresses are never used again.
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
+// canaries are for what cannot be checked: code of the host. Fresh memory reads as NaN.
+#include <algorithm>
 
 #include "../engine/access_check.h"
 #include "../engine/address_space.h"
 #include "driver.h"
+#include "pages.h"
 #include "streams.h"
 
 namespace emulation {
 
 namespace {
 
-constexpr size_t PAGE_BYTES = 4096;
 constexpr size_t DEVICE_ALIGNMENT = 256;
-// Fresh memory is many mappings of one small file of ones, copied when written: a large slab costs what is used of it.
-constexpr size_t PATTERN_BYTES = 2 << 20;
-constexpr unsigned char PATTERN = 0xFF;
-
-constexpr size_t roundUp(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
-
-[[noreturn]] void systemFailure(const char* what) {
-    perror(what);
-    abort();
-}
-
-int patternFile() {
-    static int file = [] {
-        int created = memfd_create("cuda emulation: fresh memory", 0);
-        std::string ones(PATTERN_BYTES, static_cast<char>(PATTERN));
-        if (created < 0 || write(created, ones.data(), ones.size()) != static_cast<ssize_t>(ones.size())) {
-            systemFailure("cuda emulation: memfd_create");
-        }
-        return created;
-    }();
-    return file;
-}
-
-// Pages for so many bytes, between two inaccessible ones; 0 if the system has none.
-uintptr_t mapFresh(size_t bytes) {
-    size_t pages = roundUp(bytes, PAGE_BYTES);
-    void* reserved = mmap(nullptr, pages + 2 * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (reserved == MAP_FAILED) {
-        return 0;
-    }
-    char* start = static_cast<char*>(reserved) + PAGE_BYTES;
-    for (size_t mapped = 0; mapped < pages; mapped += PATTERN_BYTES) {
-        size_t piece = std::min(PATTERN_BYTES, pages - mapped);
-        if (mmap(start + mapped, piece, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, patternFile(), 0) == MAP_FAILED) {
-            systemFailure("cuda emulation: mmap");
-        }
-    }
-    return reinterpret_cast<uintptr_t>(start);
-}
-
-// Gives the memory back and keeps the addresses, so that a stale pointer cannot hit something new.
-void unmap(const Allocation& allocation) {
-    uintptr_t start = allocation.start / PAGE_BYTES * PAGE_BYTES;
-    size_t bytes = roundUp(allocation.start + allocation.bytes, PAGE_BYTES) - start;
-    constexpr int FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    mmap(reinterpret_cast<void*>(start), bytes, PROT_NONE, FLAGS, -1, 0);
-}
 
 // Whether the bytes around the allocation, on its own pages, are as they were.
 bool isFrameIntact(const Allocation& allocation) {
     auto intact = [](uintptr_t from, uintptr_t to) {
         for (uintptr_t p = from; p < to; p++) {
-            if (*reinterpret_cast<unsigned char*>(p) != PATTERN) {
+            if (*reinterpret_cast<unsigned char*>(p) != FRESH_BYTE) {
                 return false;
             }
         }
@@ -96,7 +44,7 @@ MemoryUse useOf(MemoryKind kind) {
     return use;
 }
 
-CUresult allocate(uintptr_t* result, size_t bytes, MemoryKind kind, unsigned flags) {
+CUresult allocate(uintptr_t* result, size_t bytes, MemoryKind kind) {
     if (bytes == 0) {
         return INVALID_VALUE;
     }
@@ -110,14 +58,14 @@ CUresult allocate(uintptr_t* result, size_t bytes, MemoryKind kind, unsigned fla
     if (isDevice && bytes > driver.options.memoryBytes - std::min(driver.options.memoryBytes, useOf(kind).bytes)) {
         return OUT_OF_MEMORY;
     }
-    uintptr_t start = mapFresh(bytes);
+    uintptr_t start = mapPages(bytes, kind);
     if (start == 0) {
         return OUT_OF_MEMORY;
     }
     if (isDevice) {
         start += roundUp(bytes, PAGE_BYTES) - roundUp(bytes, DEVICE_ALIGNMENT);
     }
-    addressSpace.add({start, bytes, kind, true, flags});
+    addressSpace.add({start, bytes, kind, true});
     *result = start;
     return SUCCESS;
 }
@@ -133,12 +81,13 @@ CUresult release(uintptr_t start, MemoryKind kind) {
     // Freeing waits for the device.
     hostWaitsForAll();
     Allocation allocation = *found;
+    openDeviceMemory();
     if (!isFrameIntact(allocation)) {
         failContext(ILLEGAL_ADDRESS, "cuda emulation: something wrote just outside of an allocation of "
                                          + std::to_string(allocation.bytes) + " bytes");
     }
     addressSpace.remove(start);
-    unmap(allocation);
+    unmapPages(allocation);
     return driver.stickyResult;
 }
 
@@ -152,7 +101,7 @@ void discardMemory() {
         Allocation allocation = addressSpace.all().begin()->second;
         addressSpace.remove(allocation.start);
         if (allocation.owned) {
-            unmap(allocation);
+            unmapPages(allocation);
         }
     }
 }
@@ -181,7 +130,7 @@ extern "C" {
 CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t bytes) {
     return call(Needs::Context, [&] {
         uintptr_t start = 0;
-        CUresult result = allocate(&start, bytes, MemoryKind::Device, 0);
+        CUresult result = allocate(&start, bytes, MemoryKind::Device);
         if (result == SUCCESS) {
             *pointer = start;
         }
@@ -202,22 +151,10 @@ CUresult cuMemGetInfo_v2(size_t* freeBytes, size_t* totalBytes) {
     });
 }
 
-CUresult cuMemGetAddressRange_v2(CUdeviceptr* start, size_t* bytes, CUdeviceptr pointer) {
-    return call(Needs::Context, [&] {
-        const Allocation* found = addressSpace.find(pointer, 1);
-        if (found == nullptr) {
-            return CUresult(NOT_FOUND);
-        }
-        *start = found->start;
-        *bytes = found->bytes;
-        return CUresult(SUCCESS);
-    });
-}
-
-CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned flags) {
+CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned) {
     return call(Needs::Context, [&] {
         uintptr_t start = 0;
-        CUresult result = allocate(&start, bytes, MemoryKind::Host, flags);
+        CUresult result = allocate(&start, bytes, MemoryKind::Host);
         if (result == SUCCESS) {
             *pointer = reinterpret_cast<void*>(start);
         }
@@ -231,7 +168,7 @@ CUresult cuMemFreeHost(void* pointer) {
     return call(Needs::Context, [&] { return release(reinterpret_cast<uintptr_t>(pointer), MemoryKind::Host); });
 }
 
-CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned flags) {
+CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned) {
     return call(Needs::Context, [&] {
         auto start = reinterpret_cast<uintptr_t>(pointer);
         if (pointer == nullptr || bytes == 0) {
@@ -245,7 +182,7 @@ CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned flags) {
         if (CUresult injected = strike("host_memory"); injected != SUCCESS) {
             return injected;
         }
-        addressSpace.add({start, bytes, MemoryKind::Host, false, flags});
+        addressSpace.add({start, bytes, MemoryKind::Host, false});
         return CUresult(SUCCESS);
     });
 }
@@ -269,17 +206,6 @@ CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr* device, void* host, unsigned)
         }
         // Unified addressing: one address on both sides.
         *device = reinterpret_cast<uintptr_t>(host);
-        return CUresult(SUCCESS);
-    });
-}
-
-CUresult cuMemHostGetFlags(unsigned* flags, void* host) {
-    return call(Needs::Context, [&] {
-        const Allocation* found = hostAllocation(host);
-        if (found == nullptr) {
-            return CUresult(INVALID_VALUE);
-        }
-        *flags = found->flags;
         return CUresult(SUCCESS);
     });
 }

@@ -238,10 +238,6 @@ CUresult cuFuncSetAttribute(Handle handle, int attribute, int value) {
     });
 }
 
-CUresult cuFuncSetCacheConfig(Handle handle, int) {
-    return call(Needs::Context, [&] { return CUresult(findFunction(handle) == nullptr ? INVALID_HANDLE : SUCCESS); });
-}
-
 CUresult cuLaunchKernel(Handle handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
                         unsigned blockZ, unsigned sharedBytes, Handle streamHandle, void** pointers, void** extra) {
     return call(Needs::Context, [&] {

@@ -154,6 +154,7 @@ void finish(const Position& position) {
             finish(earlier);
         }
         if (driver.stickyResult == SUCCESS) {
+            openDeviceMemory();
             operation.run();
         }
         stream.done++;
@@ -272,13 +273,6 @@ CUresult cuStreamQuery(Handle handle) {
     return withStream(handle, [](const std::shared_ptr<Stream>& stream) {
         CUresult result = isCapturing(*stream) ? refuseWhileCapturing() : query(endOf(stream));
         return driver.stickyResult != SUCCESS ? driver.stickyResult : result;
-    });
-}
-
-CUresult cuStreamGetFlags(Handle handle, unsigned* flags) {
-    return withStream(handle, [&](const std::shared_ptr<Stream>& stream) {
-        *flags = stream->blocking ? 0 : STREAM_NON_BLOCKING;
-        return CUresult(SUCCESS);
     });
 }
 

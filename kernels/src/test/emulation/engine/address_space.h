@@ -16,7 +16,6 @@ struct Allocation {
     MemoryKind kind;
     // False for memory of the caller's that was only registered.
     bool owned;
-    unsigned flags;
 };
 
 class AddressSpace {

@@ -2,11 +2,15 @@ package io.kvmanager.kernels.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -147,6 +151,25 @@ class EmulatedMemoryTest {
         assertEquals(CUresult.CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, JCudaDriver.cuMemHostUnregister(pointer));
         program.launch("scale", 1, 2, 0, mapped, target, 10f, 2);
         assertEquals(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS, SelftestProgram.finish());
+    }
+
+    @Test
+    void hostCodeThatFollowsADevicePointerIsNamed() throws IOException, InterruptedException {
+        Process child = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        "-Djava.library.path=" + System.getProperty("java.library.path"),
+                        "-Dkv.emulation=" + EmulatedDriver.folder(),
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-XX:ErrorFile=/dev/null",
+                        "-XX:-CreateCoredumpOnCrash",
+                        HostTouchesDeviceMemory.class.getName())
+                .redirectErrorStream(true)
+                .start();
+        String output = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertNotEquals(0, child.waitFor());
+        assertTrue(output.contains("cuda emulation: host code touched device memory"), output);
     }
 
     @Test
