@@ -36,59 +36,56 @@ struct CallSite {
     }
 };
 
-bool isRecent(uintptr_t address, size_t bytes) {
-    for (const Region& region : recent) {
-        if (region.contains(address, bytes)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void checkGlobal(uintptr_t address, size_t bytes, Access access, void* caller) {
-    if (isRecent(address, bytes)) {
-        return;
+// An access that is to none of the ranges that were looked up last.
+void checkElsewhere(uintptr_t address, size_t bytes, Access access, void* caller) {
+    if (address - block.dynamicShared.start < MAX_SHARED_BYTES) {
+        failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at byte %zu of %zu bytes of dynamic shared memory%s", verb(access), bytes,
+                   static_cast<size_t>(address - block.dynamicShared.start), block.dynamicShared.bytes,
+                   CallSite(caller).text);
     }
     if (const Allocation* allocation = addressSpace.find(address, bytes); allocation != nullptr) {
         recent[nextRecent] = {allocation->start, allocation->bytes};
         nextRecent = (nextRecent + 1) % RECENT_RANGES;
         return;
     }
-    if (libraryImage().contains(address, bytes)) {
-        return;
+    if (!libraryImage().contains(address, bytes)) {
+        failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at 0x%zx, %s%s", verb(access), bytes, static_cast<size_t>(address),
+                   addressSpace.describe(address).c_str(), CallSite(caller).text);
     }
-    failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at 0x%zx, %s%s", verb(access), bytes, static_cast<size_t>(address),
-               addressSpace.describe(address).c_str(), CallSite(caller).text);
 }
 
-void check(const void* pointer, size_t bytes, Access access, void* caller) {
+// Inlined into every function that the compiler calls: kernels do little else.
+inline __attribute__((always_inline)) void check(const void* pointer, size_t bytes, Access access, void* caller) {
     if (block.current == nullptr) {
         return;  // the library is being loaded: its registrations are host code
     }
     auto address = reinterpret_cast<uintptr_t>(pointer);
-    auto stack = reinterpret_cast<uintptr_t>(block.stacks) + block.current->number * STACK_BYTES;
-    if (address - stack < STACK_BYTES) {
+    if (address - block.currentStack < STACK_BYTES) {
         return;
     }
     if (block.staticShared.contains(address, bytes)) {
         size_t offset = address - block.staticShared.start;
-        block.touchedFrom = std::min(block.touchedFrom, offset);
-        block.touchedTo = std::max(block.touchedTo, offset + bytes);
-        checkRace(offset, bytes, access, caller);
-    } else if (address - block.dynamicShared.start < MAX_SHARED_BYTES) {
-        if (!block.dynamicShared.contains(address, bytes)) {
-            failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at byte %zu of %zu bytes of dynamic shared memory%s", verb(access),
-                       bytes, static_cast<size_t>(address - block.dynamicShared.start), block.dynamicShared.bytes,
-                       CallSite(caller).text);
+        if (access != Access::Read) {
+            block.writtenFrom = std::min(block.writtenFrom, offset);
+            block.writtenTo = std::max(block.writtenTo, offset + bytes);
         }
-        checkRace(block.staticShared.bytes + (address - block.dynamicShared.start), bytes, access, caller);
-    } else {
-        checkGlobal(address, bytes, access, caller);
+        checkRace(offset, bytes, access, caller);
+        return;
     }
+    if (block.dynamicShared.contains(address, bytes)) {
+        checkRace(block.dynamicOffset() + (address - block.dynamicShared.start), bytes, access, caller);
+        return;
+    }
+    for (const Region& region : recent) {
+        if (region.contains(address, bytes)) {
+            return;
+        }
+    }
+    checkElsewhere(address, bytes, access, caller);
 }
 
 // An access by one instruction, which needs a multiple of its size as its address.
-void checkAligned(const void* pointer, size_t bytes, Access access, void* caller) {
+inline __attribute__((always_inline)) void checkAligned(const void* pointer, size_t bytes, Access access, void* caller) {
     if ((reinterpret_cast<uintptr_t>(pointer) & (bytes - 1)) != 0) {
         failLaunch(MISALIGNED_ADDRESS, "%s %zu bytes at 0x%zx, which is not a multiple of %zu%s", verb(access), bytes,
                    reinterpret_cast<size_t>(pointer), bytes, CallSite(caller).text);
@@ -109,9 +106,9 @@ void atomicAccess(const void* pointer, size_t bytes) {
 }
 
 void reportRace(size_t offset, Access access, const Thread& other, Access otherAccess, void* caller) {
-    bool isDynamic = offset >= block.staticShared.bytes;
+    bool isDynamic = offset >= block.dynamicOffset();
     failLaunch(LAUNCH_FAILED, "%s byte %zu of %s shared memory, which thread (%u,%u,%u) %s since the last barrier%s",
-               verb(access), isDynamic ? offset - block.staticShared.bytes : offset, isDynamic ? "dynamic" : "static",
+               verb(access), isDynamic ? offset - block.dynamicOffset() : offset, isDynamic ? "dynamic" : "static",
                other.index.x, other.index.y, other.index.z,
                otherAccess == Access::Write ? "wrote" : otherAccess == Access::Read ? "read" : "updated",
                CallSite(caller).text);

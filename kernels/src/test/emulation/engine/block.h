@@ -67,16 +67,22 @@ struct Block {
     // Counts barriers and warp synchronisations, over all blocks and launches.
     uint32_t clock, barrierClock;
     Thread* current;
+    // The lowest address of the current thread's stack.
+    uintptr_t currentStack;
     void* schedulerStack;
     Thread threads[MAX_THREADS];
     Warp warps[MAX_THREADS / WARP_LANES];
     char* stacks;
     Region staticShared, dynamicShared;
-    // The part of the static shared memory that the block has accessed.
-    size_t touchedFrom, touchedTo;
+    // The part of the static shared memory that the block has written.
+    size_t writtenFrom, writtenTo;
+
+    // Where the dynamic shared memory begins if the two follow each other, a multiple of any vector's size.
+    size_t dynamicOffset() const { return (staticShared.bytes + 15) / 16 * 16; }
 };
 
-extern Block block;
+// Hidden: no other library has one, so the compiler can reach it directly.
+extern __attribute__((visibility("hidden"))) Block block;
 
 // Leaves the running fiber; it goes on when the scheduler finds it ready.
 void yieldToScheduler();

@@ -62,17 +62,17 @@ void* freshStack(unsigned number) {
 }
 
 // NaN for every floating-point type, -1 for int: what was not written in this block is not zero. Of the static memory, which
-// belongs to all kernels of the library, only what the last block touched needs it.
+// belongs to all kernels of the library, only what the last block wrote needs it.
 void poisonShared(const Region& staticShared) {
     constexpr int POISON = 0xFF;
     if (staticShared.start != block.staticShared.start) {
         memset(reinterpret_cast<void*>(staticShared.start), POISON, staticShared.bytes);
-    } else if (block.touchedFrom < block.touchedTo) {
-        memset(reinterpret_cast<void*>(staticShared.start + block.touchedFrom), POISON, block.touchedTo - block.touchedFrom);
+    } else if (block.writtenFrom < block.writtenTo) {
+        memset(reinterpret_cast<void*>(staticShared.start + block.writtenFrom), POISON, block.writtenTo - block.writtenFrom);
     }
     memset(reinterpret_cast<void*>(block.dynamicShared.start), POISON, block.dynamicShared.bytes);
-    block.touchedFrom = staticShared.bytes;
-    block.touchedTo = 0;
+    block.writtenFrom = staticShared.bytes;
+    block.writtenTo = 0;
     block.staticShared = staticShared;
 }
 
@@ -101,6 +101,7 @@ void startBlock(const Region& staticShared) {
 
 void resume(Thread& thread) {
     block.current = &thread;
+    block.currentStack = reinterpret_cast<uintptr_t>(block.stacks) + thread.number * STACK_BYTES;
     emulation_switch(&block.schedulerStack, thread.stackPointer);
     block.current = nullptr;
 }

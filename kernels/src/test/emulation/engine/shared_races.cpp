@@ -6,6 +6,8 @@ namespace emulation {
 
 namespace {
 
+constexpr size_t WORD_BYTES = 4;
+
 // clock 0 is before every barrier: nobody yet.
 struct Touch {
     uint32_t clock;
@@ -13,16 +15,15 @@ struct Touch {
     Access access;
 };
 
-struct ByteHistory {
+struct History {
     Touch write, read, otherRead;
+    // Whether the word's bytes remember for themselves: if this is not before the last barrier.
+    uint32_t splitClock;
 };
 
-std::vector<ByteHistory> history;
+std::vector<History> words, singleBytes;
 
-bool isOrdered(const Touch& earlier, const Thread& now) {
-    if (earlier.clock < block.barrierClock || earlier.thread == now.number) {
-        return true;
-    }
+bool isOrderedInWarp(const Touch& earlier, const Thread& now) {
     const Thread& other = block.threads[earlier.thread];
     if (other.warp != now.warp) {
         return false;
@@ -31,38 +32,72 @@ bool isOrdered(const Touch& earlier, const Thread& now) {
     return earlier.clock < now.warp->syncClock || (inPart && earlier.clock < now.partClock);
 }
 
-void rememberRead(ByteHistory& byte, const Touch& touch, const Thread& now) {
-    if (byte.read.thread == touch.thread || isOrdered(byte.read, now)) {
-        byte.read = touch;
+inline bool isOrdered(const Touch& earlier, const Thread& now) {
+    return earlier.clock < block.barrierClock || earlier.thread == now.number || isOrderedInWarp(earlier, now);
+}
+
+inline void rememberRead(History& history, const Touch& touch, const Thread& now) {
+    if (history.read.thread == touch.thread || isOrdered(history.read, now)) {
+        history.read = touch;
     } else {
-        byte.otherRead = touch;
+        history.otherRead = touch;
+    }
+}
+
+// One access to all that the history stands for, which begins at the offset.
+inline void visit(History& history, size_t offset, const Touch& touch, const Thread& now, void* caller) {
+    bool bothAtomic = touch.access == Access::Atomic && history.write.access == Access::Atomic;
+    if (!isOrdered(history.write, now) && !bothAtomic) {
+        reportRace(offset, touch.access, block.threads[history.write.thread], history.write.access, caller);
+    }
+    if (touch.access == Access::Read) {
+        rememberRead(history, touch, now);
+        return;
+    }
+    for (const Touch& read : {history.read, history.otherRead}) {
+        if (!isOrdered(read, now)) {
+            reportRace(offset, touch.access, block.threads[read.thread], Access::Read, caller);
+        }
+    }
+    history.write = touch;
+}
+
+// The bytes of a word from now on remember what the word did.
+void split(size_t word) {
+    if (words[word].splitClock >= block.barrierClock) {
+        return;
+    }
+    for (size_t i = 0; i < WORD_BYTES; i++) {
+        singleBytes[word * WORD_BYTES + i] = words[word];
+    }
+    words[word].splitClock = block.clock;
+}
+
+void reserve() {
+    size_t bytes = block.dynamicOffset() + MAX_SHARED_BYTES;
+    if (singleBytes.size() < bytes) {
+        singleBytes.resize(bytes);
+        words.resize(bytes / WORD_BYTES);
     }
 }
 
 }  // namespace
 
 void checkRace(size_t offset, size_t bytes, Access access, void* caller) {
-    if (history.size() < block.staticShared.bytes + MAX_SHARED_BYTES) {
-        history.resize(block.staticShared.bytes + MAX_SHARED_BYTES);
-    }
+    reserve();
     const Thread& now = *block.current;
     Touch touch{block.clock, now.number, access};
-    for (size_t i = offset; i < offset + bytes; i++) {
-        ByteHistory& byte = history[i];
-        bool bothAtomic = access == Access::Atomic && byte.write.access == Access::Atomic;
-        if (!bothAtomic && !isOrdered(byte.write, now)) {
-            reportRace(i, access, block.threads[byte.write.thread], byte.write.access, caller);
+    for (size_t at = offset; at < offset + bytes;) {
+        size_t word = at / WORD_BYTES;
+        bool isWhole = at % WORD_BYTES == 0 && offset + bytes - at >= WORD_BYTES;
+        if (isWhole && words[word].splitClock < block.barrierClock) {
+            visit(words[word], at, touch, now, caller);
+            at += WORD_BYTES;
+        } else {
+            split(word);
+            visit(singleBytes[at], at, touch, now, caller);
+            at++;
         }
-        if (access == Access::Read) {
-            rememberRead(byte, touch, now);
-            continue;
-        }
-        for (const Touch& read : {byte.read, byte.otherRead}) {
-            if (!isOrdered(read, now)) {
-                reportRace(i, access, block.threads[read.thread], Access::Read, caller);
-            }
-        }
-        byte.write = touch;
     }
 }
 
