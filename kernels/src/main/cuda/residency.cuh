@@ -34,7 +34,7 @@ struct Choice {
     double* missed;   // [queryHeads]
 };
 
-// Masses of a step's blocks. 32 bytes.
+// Masses of a step's blocks. 24 bytes.
 struct Masses {
     const float* mass;  // [queryHeads][stride]
     float* rest;        // [queryHeads][stride]
