@@ -79,7 +79,8 @@ __device__ inline Boundary findBoundary(const unsigned* keys, int blocks, Open o
     __shared__ int counts[DIGITS];
     __shared__ Mass weights[DIGITS];
     __shared__ unsigned boundary;
-    __shared__ Open left;
+    __shared__ Mass needLeft;
+    __shared__ int limitLeft;
     __shared__ bool ends;
     unsigned prefix = 0;
     for (int shift = 32 - DIGIT_BITS; shift >= 0; shift -= DIGIT_BITS) {
@@ -104,13 +105,15 @@ __device__ inline Boundary findBoundary(const unsigned* keys, int blocks, Open o
             if (threadIdx.x == 0) {
                 ends = found;
                 boundary = digit;
-                left = after;
+                needLeft = after.need;
+                limitLeft = after.limit;
             }
         }
         __syncthreads();
         bool found = ends;
         unsigned digit = boundary;
-        open = left;
+        open.need = needLeft;
+        open.limit = limitLeft;
         __syncthreads();
         if (!found) {
             return Boundary{0, 0};  // everything above 0
