@@ -66,7 +66,7 @@ __device__ inline void attendPrompt(
             }
             __syncthreads();
 #pragma unroll 8
-            for (int e = 0; e < DEPTH; e++) {
+            for (int e = 0; e < DEPTH && firstRow + ownRow < rows; e++) {
 #pragma unroll
                 for (int k = 0; k < KEYS_OF_THREAD; k++) {
                     float key = keys[across + k * SIDE][e];
@@ -113,7 +113,7 @@ __device__ inline void attendPrompt(
         }
         __syncthreads();
 #pragma unroll 4
-        for (int k = 0; k < PROMPT_KEYS; k++) {
+        for (int k = 0; k < PROMPT_KEYS && firstRow + ownRow < rows; k++) {
 #pragma unroll
             for (int c = 0; c < COLUMNS_OF_THREAD; c++) {
                 float value = values[k][across + c * SIDE];

@@ -72,6 +72,7 @@ __device__ inline void scores(
     int heads = min(HEADS, groupSize(shape) - chunk * HEADS);
     int vectors = vectorsPerRow(shape);
     int thread = threadIdx.x;
+    int token = firstToken + thread;
     float dots[HEADS] = {};
     uint4 loaded[LOADS];
     bool whole = hasWholeVectors(shape);
@@ -100,6 +101,9 @@ __device__ inline void scores(
         if (whole && panel + PANEL < vectors) {
             loadKeys(shape, table, kvHead, firstToken, tokens, panel + PANEL, loaded);
         }
+        if (token >= tokens) {
+            continue;
+        }
 #pragma unroll
         for (int vector = 0; vector < PANEL; vector++) {
             float key[T::PER_VECTOR];
@@ -114,7 +118,6 @@ __device__ inline void scores(
             }
         }
     }
-    int token = firstToken + thread;
 #pragma unroll
     for (int head = 0; head < HEADS; head++) {
         rangeScores[head][thread] = token < tokens ? dots[head] : -INFINITY;

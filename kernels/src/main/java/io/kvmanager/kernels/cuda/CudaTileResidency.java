@@ -32,11 +32,11 @@ import org.jspecify.annotations.Nullable;
  * between.
  */
 final class CudaTileResidency implements TileResidency {
-    private static final int RESIDENCY = 72;
-    private static final int CHOICE = 48;
-    private static final int MASSES = 24;
-    private static final int RULE = 16;
-    private static final int HOMES = 4 + 4 * MAX_HOMES;
+    static final int RESIDENCY = 72;
+    static final int CHOICE = 48;
+    static final int MASSES = 24;
+    static final int RULE = 16;
+    static final int HOMES = 4 + 4 * MAX_HOMES;
     private static final int GATHER_CTAS = 264;
     private static final long ENDLESS = -1;
 
