@@ -202,11 +202,7 @@ final class CudaKernels implements AttentionKernels {
     @Override
     public void summarise(int blockId, int summaryBlockId, int summarySlot) {
         device.beforeLaunchBehindStores();
-        summarise
-                .set(1, blockId)
-                .set(2, summaryBlockId)
-                .set(3, summarySlot)
-                .launch(geometry.kvHeads(), 1, 1, THREADS);
+        summarise.set(1, blockId).set(2, summaryBlockId).set(3, summarySlot).launch(geometry.kvHeads(), 1, 1, THREADS);
     }
 
     // ---- many queries ----

@@ -13,8 +13,8 @@ import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUstreamCaptureMode;
 
 /**
- * Launches recorded as a CUDA graph. What the host changes between two steps is not in it: table entries, freed homes and
- * copies to host memory are brought in order ahead of every launch.
+ * Launches recorded as a CUDA graph. What the host changes between two steps is not in it: table entries, freed homes
+ * and copies to host memory are brought in order ahead of every launch.
  */
 final class CudaRecording implements Device.Recording {
     private final CudaDevice device;

@@ -10,8 +10,8 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An engine's rows. What kernels can address is passed on; the rest crosses through pinned memory and from there to device
- * memory, since kernels read queries many times and add to the output:
+ * An engine's rows. What kernels can address is passed on; the rest crosses through pinned memory and from there to
+ * device memory, since kernels read queries many times and add to the output:
  *
  * <pre>
  * q, k, v   engine's memory -> pinned -> device memory, on the stream
@@ -71,9 +71,7 @@ final class CudaRowExchange implements RowExchange, AutoCloseable {
 
     @Override
     public MemorySegment output(MemorySegment out) {
-        return isAddressable(OUTPUT, out)
-                ? out
-                : buffer(OUTPUT, out.byteSize()).onDevice();
+        return isAddressable(OUTPUT, out) ? out : buffer(OUTPUT, out.byteSize()).onDevice();
     }
 
     @Override

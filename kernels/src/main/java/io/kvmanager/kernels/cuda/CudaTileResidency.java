@@ -70,9 +70,9 @@ final class CudaTileResidency implements TileResidency {
         choiceStructure = device.arena().allocate(CHOICE, 8);
         masses = device.arena().allocate(MASSES, 8);
         freed = new BitSet(request.homes());
-        gatherCtas = (int) Math.min(GATHER_CTAS, (long) geometry.kvHeads() * request.selection().maxTiles());
-        choose = kernels.kernel(
-                "selection", "choose", MASSES, COUNT, POINTER, POINTER, RULE, RESIDENCY, TILES, CHOICE);
+        gatherCtas = (int) Math.min(
+                GATHER_CTAS, (long) geometry.kvHeads() * request.selection().maxTiles());
+        choose = kernels.kernel("selection", "choose", MASSES, COUNT, POINTER, POINTER, RULE, RESIDENCY, TILES, CHOICE);
         assign = kernels.kernel("residency", "assign", INT, RESIDENCY, TILES, CHOICE, POINTER);
         gather = kernels.kernel("residency", "gather", RESIDENCY, CHOICE);
         invalidate = kernels.kernel("residency", "invalidate", RESIDENCY, HOMES);

@@ -44,8 +44,7 @@ final class DecodeKernels {
         columnRanges = Math.ceilDiv(vectors, KernelLayout.VALUE_COLUMNS);
         String variant = type + "_" + KernelLayout.heads(geometry);
         scores = kernels.kernel("scores", "scores" + variant, POINTER, POINTER, COUNT, POINTER, INT, POINTER, INT);
-        normalise =
-                kernels.kernel("scores", "normalise", COUNT, POINTER, INT, POINTER, INT, POINTER, INT, POINTER);
+        normalise = kernels.kernel("scores", "normalise", COUNT, POINTER, INT, POINTER, INT, POINTER, INT, POINTER);
         values = kernels.kernel("values", "values" + variant, WEIGHTS, TILES, POINTER, INT, POINTER, INT);
         mergeValues = kernels.kernel("values", "merge_values", TILES, POINTER, INT, POINTER, INT);
         renormalise = kernels.kernel("values", "renormalise", POINTER, INT, COUNT, POINTER);

@@ -82,8 +82,8 @@ final class DriverProbe {
                         + text(OLDEST_DRIVER) + " or newer");
             }
             if (!hasLibrary()) {
-                return Result.refused("JCuda's library " + System.mapLibraryName(JCUDA)
-                        + " is in no folder of java.library.path");
+                return Result.refused(
+                        "JCuda's library " + System.mapLibraryName(JCUDA) + " is in no folder of java.library.path");
             }
             String detail = "CUDA " + text(version) + ", " + devices + (devices == 1 ? " device" : " devices");
             return new Result(new Usability.Usable(detail), devices);

@@ -54,7 +54,7 @@ final class Kernel {
         long bytes = 0;
         for (int i = 0; i < sizes.length; i++) {
             offsets[i] = bytes;
-            bytes += (sizes[i] + 7) / 8 * 8;
+            bytes += (sizes[i] + 7L) / 8 * 8;
         }
         cells = device.arena().allocate(bytes, 16);
         MemorySegment addresses = device.arena().allocate(8L * sizes.length, 8);

@@ -119,5 +119,4 @@ final class KernelLayout {
                 Math.max(valueScratch(geometry, blocks), choice[choice.length - 1]));
         return (bytes + 7) / 8 * 8;
     }
-
 }

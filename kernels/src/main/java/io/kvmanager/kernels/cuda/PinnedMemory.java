@@ -24,8 +24,7 @@ final class PinnedMemory implements AutoCloseable {
     /** The error where the system has no pages left. */
     static final String NO_PAGES = "ENOMEM";
 
-    private static final int FLAGS =
-            JCudaDriver.CU_MEMHOSTREGISTER_PORTABLE | JCudaDriver.CU_MEMHOSTREGISTER_DEVICEMAP;
+    private static final int FLAGS = JCudaDriver.CU_MEMHOSTREGISTER_PORTABLE | JCudaDriver.CU_MEMHOSTREGISTER_DEVICEMAP;
 
     private final long chunkBytes;
     private final long bytes;

@@ -7,8 +7,8 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Asks the driver what memory an address is. Not through JCuda, which needs an object for every address: this is asked for
- * every row that an engine hands over.
+ * Asks the driver what memory an address is. Not through JCuda, which needs an object for every address: this is
+ * asked for every row that an engine hands over.
  */
 final class PointerQuery {
     private static final int MEMORY_TYPE = 2; // CU_POINTER_ATTRIBUTE_MEMORY_TYPE

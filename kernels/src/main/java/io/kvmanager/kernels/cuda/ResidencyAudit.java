@@ -5,16 +5,29 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * A recount of a tile cache's tables, as {@link io.kvmanager.spi.TileResidency#tableBytes} lays them out.
- *
- * @param entries a copy of the tables
- * @param tiles homes * KV heads
- * @param slots tile slots
- * @param kvHeads KV heads
- * @param freeCount slots on the free list
- */
-record ResidencyAudit(int[] entries, int tiles, int slots, int kvHeads, int freeCount) {
+/** A recount of a tile cache's tables, as {@link io.kvmanager.spi.TileResidency#tableBytes} lays them out. */
+final class ResidencyAudit {
+    private final int[] entries;
+    private final int tiles;
+    private final int slots;
+    private final int kvHeads;
+    private final int freeCount;
+
+    /**
+     * Looks at a copy.
+     *
+     * @param entries the tables
+     * @param tiles homes * KV heads
+     * @param slots tile slots
+     * @param freeCount slots on the free list
+     */
+    ResidencyAudit(int[] entries, int tiles, int slots, int kvHeads, int freeCount) {
+        this.entries = entries;
+        this.tiles = tiles;
+        this.slots = slots;
+        this.kvHeads = kvHeads;
+        this.freeCount = freeCount;
+    }
 
     /** A line for everything that does not add up. */
     List<String> findings(int[] references) {

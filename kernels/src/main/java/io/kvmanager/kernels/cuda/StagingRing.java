@@ -15,8 +15,8 @@ import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
 
 /**
- * Pinned memory through which the host's data reaches the device. It is cut into slots; each has an event that tells when
- * the copy out of it has ended, and is not written before that.
+ * Pinned memory through which the host's data reaches the device. It is cut into slots; each has an event that tells
+ * when the copy out of it has ended, and is not written before that.
  */
 final class StagingRing implements AutoCloseable {
     private static final int SLOTS = 8;
@@ -54,10 +54,7 @@ final class StagingRing implements AutoCloseable {
             MemorySegment.copy(from, done, bytes, slot, piece);
             context.check(
                     cuMemcpyHtoDAsync(
-                            new Raw.Device(to + done),
-                            new Raw.Host(memory.address() + slot),
-                            piece,
-                            context.stream()),
+                            new Raw.Device(to + done), new Raw.Host(memory.address() + slot), piece, context.stream()),
                     "cuMemcpyHtoDAsync");
             context.check(cuEventRecord(event, context.stream()), "cuEventRecord");
             next = (next + 1) % SLOTS;

@@ -51,10 +51,7 @@ final class StoreFence implements AutoCloseable {
             long piece = to.piece(address + done, bytes - done);
             context.check(
                     cuMemcpyDtoHAsync(
-                            new Raw.Host(address + done),
-                            new Raw.Device(from + done),
-                            piece,
-                            context.copyStream()),
+                            new Raw.Host(address + done), new Raw.Device(from + done), piece, context.copyStream()),
                     "cuMemcpyDtoHAsync");
             done += piece;
         }

@@ -5,8 +5,8 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * Table entries that the host has set and the device does not know yet. They wait in the parameters of the kernel that
- * writes them, which is launched ahead of whatever is launched next: no buffer is shared with the device, so nothing can
- * change under it.
+ * writes them, which is launched ahead of whatever is launched next: no buffer is shared with the device, so nothing
+ * can change under it.
  *
  * <pre>
  * parameters   int32 count | int32 values [MAX] | 4 bytes | int64 addresses [MAX]

@@ -38,8 +38,7 @@ class CudaFailureTest {
             CudaKernels kernels = (CudaKernels) device.kernels(geometry, slab);
             AttentionWorkspace workspace = new AttentionWorkspace(device, geometry, 32);
             device.tileResidency(
-                    kernels,
-                    new TileResidency.Request(geometry, new ValueSelection.TopN(1), store, 8, List.of(6, 7)));
+                    kernels, new TileResidency.Request(geometry, new ValueSelection.TopN(1), store, 8, List.of(6, 7)));
             MemorySegment rows = arena.allocate(4L * geometry.keyValueRowElements(), 64);
             device.exchange().queries(rows);
             device.exchange().deliver(rows);
@@ -120,8 +119,7 @@ class CudaFailureTest {
     @Test
     void aDeviceThatIsNotThereIsNamed() {
         EmulatedDriver.fresh();
-        ProviderUnusable refusal =
-                assertThrows(ProviderUnusable.class, () -> new CudaDeviceProvider().open("17"));
+        ProviderUnusable refusal = assertThrows(ProviderUnusable.class, () -> new CudaDeviceProvider().open("17"));
         assertTrue(refusal.getMessage().contains("cuda:17"), refusal.getMessage());
         assertTrue(refusal.getMessage().contains("accepted"), refusal.getMessage());
     }

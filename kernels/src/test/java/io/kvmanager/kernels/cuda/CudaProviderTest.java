@@ -25,8 +25,7 @@ class CudaProviderTest {
     @Test
     void withoutADriverOneLineSaysSo() {
         assumeFalse(hasDriver(), "there is a CUDA driver here");
-        Usability.Unusable unusable =
-                assertInstanceOf(Usability.Unusable.class, new CudaDeviceProvider().probe());
+        Usability.Unusable unusable = assertInstanceOf(Usability.Unusable.class, new CudaDeviceProvider().probe());
         assertEquals("no CUDA driver: libcuda.so.1 was not found", unusable.reason());
         ProviderUnusable refusal = assertThrows(ProviderUnusable.class, () -> ProviderSelection.device("cuda:0"));
         assertTrue(refusal.getMessage().contains("libcuda.so.1"), refusal.getMessage());

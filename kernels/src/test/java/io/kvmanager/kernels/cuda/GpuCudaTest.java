@@ -11,7 +11,9 @@ class GpuCudaTest extends CudaSuite {
 
     @Override
     void prepare() {
-        assumeTrue(DriverProbe.result() instanceof Usability.Usable, () -> DriverProbe.result().toString());
+        assumeTrue(
+                DriverProbe.result() instanceof Usability.Usable,
+                () -> DriverProbe.result().toString());
     }
 
     @Override

@@ -8,6 +8,7 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.FetchTally;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -21,6 +22,7 @@ class KernelLayoutTest {
     void kernelsFindRowsWhereTheGeometryPutsThem() {
         EmulatedDriver.fresh();
         SplittableRandom random = new SplittableRandom(SEED);
+        List<ElementType> types = List.of(ElementType.values());
         try (CudaDevice device = CudaDevice.open(new CudaArgument(0, false))) {
             MemorySegment slab = device.allocate(Tier.DEVICE, 0);
             for (int round = 0; round < 100; round++) {
@@ -31,7 +33,7 @@ class KernelLayoutTest {
                         kvHeads,
                         1 + random.nextInt(300),
                         1 << random.nextInt(11),
-                        ElementType.values()[random.nextInt(3)]);
+                        types.get(random.nextInt(types.size())));
                 int blockId = random.nextInt(1 << 20);
                 int kvHead = random.nextInt(kvHeads);
                 int slot = random.nextInt(geometry.blockTokens());
@@ -55,8 +57,8 @@ class KernelLayoutTest {
                     KernelLayout.MAX_INT_WRITES,
                     KernelLayout.MAX_HOMES
                 };
-                Kernel kernel = new Kernel(
-                        device, "rows", "layout", KernelLayout.SHAPE, Kernel.INT, Kernel.INT, Kernel.INT, 8);
+                Kernel kernel =
+                        new Kernel(device, "rows", "layout", KernelLayout.SHAPE, Kernel.INT, Kernel.INT, Kernel.INT, 8);
                 kernel.setStructure(0, KernelLayout.shape(device.arena(), geometry, slab))
                         .set(1, blockId)
                         .set(2, kvHead)
