@@ -83,6 +83,7 @@ void kv_emulation_reset() {
     discardModules();
     discardMemory();
     discardContexts();
+    forgetChosenKernels();
     driver.options = optionsOfEnvironment();
     driver.initialised = false;
     driver.stickyResult = SUCCESS;

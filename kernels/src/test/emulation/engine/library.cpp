@@ -80,6 +80,8 @@ std::optional<std::string> loadDefaultKernels() {
     return loadKernels(path.substr(0, path.rfind('/') + 1) + "libkernels.so");
 }
 
+void forgetChosenKernels() { current = nullptr; }
+
 const Kernel* findKernel(const std::string& name) {
     auto found = current->kernels.find(name);
     return found == current->kernels.end() ? nullptr : &found->second;

@@ -20,6 +20,8 @@ struct Region {
 std::optional<std::string> loadKernels(const std::string& path);
 // Loads the library beside this one if none was loaded yet.
 std::optional<std::string> loadDefaultKernels();
+// Modules that are loaded from now on find the default kernels again.
+void forgetChosenKernels();
 
 const Kernel* findKernel(const std::string& name);
 // A __device__ or __constant__ variable of the kernel library; bytes is 0 where there is none.
