@@ -42,6 +42,6 @@ done
 for module in "${test_modules[@]}" bench; do
   cp -r "$root/$module/target/test-classes" "$kit/tests/$module"
 done
-cp "$root/bench/gpu/run.sh" "$kit/run.sh"
+cp "$root/bench/gpu/run.sh" "$root/bench/gpu/baseline.py" "$kit/"
 git -C "$root" rev-parse HEAD >"$kit/commit" 2>/dev/null || echo unknown >"$kit/commit"
 du -sm "$kit" | awk '{ print "gpu kit: " $1 " MiB in " $2 }'

@@ -43,5 +43,9 @@ for benchmark in transfer attention-gpu; do
   timeout "$benchmark_seconds" "${java[@]}" io.kvmanager.bench.Bench "$benchmark" --device "${KV_GPU_DEVICE:-cuda:0}" \
     --json "$out/$benchmark.json" ${KV_GPU_BENCH_FLAGS:-} 2>&1 | tee "$out/$benchmark.txt" || [[ $status != 0 ]] || status=1
 done
+# PyTorch, where the machine has it, is what the figures are compared with.
+if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+  timeout "$benchmark_seconds" python3 "$here/baseline.py" "$out/baseline.json" >"$out/baseline.txt" 2>&1 || status=1
+fi
 echo "gpu kit: exit status $status"
 exit "$status"

@@ -111,6 +111,36 @@ public final class KvCache implements AutoCloseable {
         backend.begin(batch);
     }
 
+    /**
+     * Starts a sequence behind the longest prefix of the request that the cache holds; its length says how long that
+     * is. At least one token of the request is left to compute. What the sequence computes of the request, and behind
+     * it as far as {@link KvSequence#name} tells its tokens, stays cached for others after it is closed, until memory is
+     * needed.
+     *
+     * @throws KvCacheException.TooManySequences at the limit
+     * @throws KvCacheException.OutOfMemory if V of the recent window, which is resident, does not fit
+     * @throws UnsupportedOperationException if prefixes are not cached
+     */
+    public KvSequence openSequence(PrefixRequest request) {
+        return backend.openSequence(request);
+    }
+
+    /**
+     * Block tables of one layer for kernels of another engine.
+     *
+     * @param sequences of this cache, each with at least one token
+     * @throws IllegalStateException if a sequence is empty or suspended, or some of its V is in host memory
+     * @throws UnsupportedOperationException on a cache without blocks
+     */
+    public PageTables pageTables(int layer, List<KvSequence> sequences) {
+        return backend.pageTables(layer, sequences);
+    }
+
+    /** Tokens of the request that {@link #openSequence(PrefixRequest)} would find now. Changes nothing. */
+    public int cachedTokens(PrefixRequest request) {
+        return backend.cachedTokens(request);
+    }
+
     /** The configuration it was opened with, effective values. */
     public KvCacheConfig config() {
         return config;

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param hostBytes host memory budget, bytes; {@link #DERIVED} = the homes that these sequences need, and nothing for
  *     suspended ones
  * @param watermark share of the blocks that admission keeps free for sequences that run, 0..1
+ * @param prefixes whether and how prefixes are cached
  */
 public record KvCacheConfig(
         CacheName cache,
@@ -33,7 +34,8 @@ public record KvCacheConfig(
         int promptTokens,
         long deviceBytes,
         long hostBytes,
-        double watermark) {
+        double watermark,
+        PrefixCaching prefixes) {
 
     /** A budget that is derived from the sequence limits. */
     public static final long DERIVED = 0;
@@ -62,6 +64,23 @@ public record KvCacheConfig(
         }
         checkLayers(geometry, retention);
         checkTileCache(geometry, placement);
+        if (prefixes.enabled()) {
+            checkPrefixes(cache, retention, placement);
+        }
+    }
+
+    private static void checkPrefixes(CacheName cache, RetentionPolicy retention, PlacementPolicy placement) {
+        if (cache == CacheName.FULL) {
+            throw new IllegalArgumentException("prefix caching does not go with cache full; accepted: another cache");
+        }
+        if (!(retention instanceof RetentionPolicy.All || retention instanceof RetentionPolicy.PerChunk)) {
+            throw new IllegalArgumentException("prefix caching does not go with retention " + retention
+                    + ", whose choice depends on what follows; accepted: all, chunks(…)");
+        }
+        if (placement instanceof PlacementPolicy.Offloaded offloaded && offloaded.compensation() == Compensation.MEAN) {
+            throw new IllegalArgumentException(
+                    "prefix caching does not go with compensation mean; accepted: none, renormalise");
+        }
     }
 
     private static void checkLayers(CacheGeometry geometry, RetentionPolicy retention) {
@@ -132,6 +151,7 @@ public record KvCacheConfig(
         private long deviceBytes = DERIVED;
         private long hostBytes = DERIVED;
         private double watermark = .01;
+        private PrefixCaching prefixes = PrefixCaching.OFF;
 
         private Builder(CacheName cache, CacheGeometry geometry) {
             this.cache = cache;
@@ -214,6 +234,12 @@ public record KvCacheConfig(
             return this;
         }
 
+        /** Whether prefixes are cached, and by which policy they make room; left out, they are not. */
+        public Builder prefixes(PrefixCaching value) {
+            prefixes = value;
+            return this;
+        }
+
         /** Share of the blocks that admission keeps free, 0..1; left out, 0.01. */
         public Builder watermark(double value) {
             watermark = value;
@@ -280,7 +306,8 @@ public record KvCacheConfig(
                     promptTokens == null ? maxSequenceTokens : promptTokens,
                     deviceBytes,
                     hostBytes,
-                    watermark);
+                    watermark,
+                    prefixes);
         }
 
         private RetentionPolicy concludedRetention() {

@@ -88,4 +88,81 @@ public abstract sealed class KvCacheException extends RuntimeException {
             super(message);
         }
     }
+
+    /** A device's driver refused a call or a kernel failed. If {@link #isFinal}, the device takes no further work. */
+    public static sealed class DeviceFailure extends KvCacheException permits DeviceOutOfMemory {
+        private static final long serialVersionUID = 1L;
+        private final String function;
+        private final String error;
+        private final boolean isFinal;
+
+        /**
+         * @param function the driver's function, or the kernel
+         * @param error the driver's name of the error
+         * @param isFinal whether the device has failed for good
+         * @param detail what else is known
+         */
+        public DeviceFailure(String function, String error, boolean isFinal, String detail) {
+            super(function + " failed: " + error + (detail.isEmpty() ? "" : "; " + detail));
+            this.function = function;
+            this.error = error;
+            this.isFinal = isFinal;
+        }
+
+        /** The driver's function, or the kernel. */
+        public String function() {
+            return function;
+        }
+
+        /** The driver's name of the error. */
+        public String error() {
+            return error;
+        }
+
+        /** Whether the device has failed for good: it can only be closed. */
+        public boolean isFinal() {
+            return isFinal;
+        }
+    }
+
+    /** The machine does not have the memory that a device asked its driver for. */
+    public static final class DeviceOutOfMemory extends DeviceFailure {
+        private static final long serialVersionUID = 1L;
+        private final Tier tier;
+        private final long requestedBytes;
+        private final long availableBytes;
+
+        /**
+         * @param function the driver's function
+         * @param error the driver's name of the error
+         * @param tier where memory is short
+         * @param requestedBytes bytes asked for
+         * @param availableBytes bytes that the driver says are free
+         * @param held what the device already holds, for people
+         */
+        public DeviceOutOfMemory(
+                String function, String error, Tier tier, long requestedBytes, long availableBytes, String held) {
+            super(
+                    function,
+                    error,
+                    false,
+                    tier + " memory is short: " + requestedBytes + " bytes requested, " + availableBytes
+                            + " available; " + held);
+            this.tier = tier;
+            this.requestedBytes = requestedBytes;
+            this.availableBytes = availableBytes;
+        }
+
+        public Tier tier() {
+            return tier;
+        }
+
+        public long requestedBytes() {
+            return requestedBytes;
+        }
+
+        public long availableBytes() {
+            return availableBytes;
+        }
+    }
 }

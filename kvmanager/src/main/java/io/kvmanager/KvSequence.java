@@ -73,6 +73,16 @@ public interface KvSequence extends AutoCloseable {
     void commit();
 
     /**
+     * Tells the ids of tokens behind those that the request named, so that what they fill can be shared as well. Their
+     * order counts, not when they are told.
+     *
+     * @throws UnsupportedOperationException if the sequence was opened without a {@link PrefixRequest}
+     */
+    default void name(int... tokens) {
+        throw new UnsupportedOperationException("the sequence was opened without a request");
+    }
+
+    /**
      * A second sequence with the same tokens on the same blocks; a block is copied before its first write if shared.
      *
      * @throws KvCacheException.TooManySequences at the limit

@@ -6,14 +6,16 @@ import java.util.List;
 import org.openjdk.jmh.Main;
 
 /**
- * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run, {@code jmh} hands
- * everything behind it to JMH.
+ * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run,
+ * {@code attention-gpu} does so on a device, {@code jmh} hands everything behind it to JMH.
  */
 public final class Bench {
     private static final String USAGE = """
         usage: kv bench NAME [arguments]
           attention [--tokens n] [--rounds n] [--bytes n] [--plain] [--json FILE]
                     attention over scattered blocks, beside the read roof of the same run
+          attention-gpu [--device d] [--cases BxN,...] [--types F16,...] [--rounds n] [--json FILE]
+                    attention of a batch on a device, beside its copy bandwidth
           allocator [JMH arguments]   what the block manager itself costs, with allocation per operation
           jmh [JMH arguments]         every benchmark; jmh -l lists them\
         """;
@@ -26,11 +28,13 @@ public final class Bench {
         String[] rest = Arrays.copyOfRange(arguments, Math.min(1, arguments.length), arguments.length);
         switch (name) {
             case "attention" -> AttentionRoof.main(rest);
-            case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark", "-prof", "gc"), rest));
+            case "attention-gpu" -> DeviceAttention.main(rest);
+            case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark|PrefixBenchmark", "-prof", "gc"), rest));
             case "jmh" -> Main.main(rest);
             case "--help", "-h" -> System.out.println(USAGE);
             default -> {
-                System.err.println("kv bench: '" + name + "' is unknown; accepted: attention, allocator, jmh");
+                System.err.println(
+                        "kv bench: '" + name + "' is unknown; accepted: attention, attention-gpu, allocator, jmh");
                 System.exit(2);
             }
         }

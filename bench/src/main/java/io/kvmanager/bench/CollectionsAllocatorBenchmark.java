@@ -6,6 +6,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -49,7 +50,7 @@ public class CollectionsAllocatorBenchmark {
     }
 
     private void close(long table) {
-        for (Integer id : tables.remove(table)) {
+        for (Integer id : Objects.requireNonNull(tables.remove(table))) {
             if (references.merge(id, -1, Integer::sum) == 0) {
                 references.remove(id);
                 free.addLast(id);

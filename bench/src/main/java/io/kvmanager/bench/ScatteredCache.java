@@ -5,9 +5,9 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
 
 /**
@@ -16,8 +16,6 @@ import java.util.SplittableRandom;
  */
 final class ScatteredCache {
     private static final int DISTINCT_BLOCKS = 64;
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
     final CacheGeometry geometry;
     final int tokens;
@@ -28,9 +26,11 @@ final class ScatteredCache {
     final MemorySegment query;
     final MemorySegment out;
     final AttentionWorkspace workspace;
-    private final TileList[] tiles;
+    final TileList[] tiles;
+    private final Device device;
 
     ScatteredCache(Device device, CacheGeometry geometry, int tokens, long seed) {
+        this.device = device;
         this.geometry = geometry;
         this.tokens = tokens;
         this.blocks = geometry.blocksFor(tokens);
@@ -38,41 +38,44 @@ final class ScatteredCache {
         SplittableRandom random = new SplittableRandom(seed);
         int total = 2 * layers * blocks;
         slab = device.allocate(Tier.DEVICE, (long) total * geometry.blockBytes());
-        fill(device, total, random);
+        AttentionKernels kernels = device.kernels(geometry, slab);
+        fill(kernels, total, random);
+        DeviceCount count = new DeviceCount(device.table(device.allocate(Tier.DEVICE, 4)), 0, blocks);
+        count.set(blocks);
         keyTables = new MemorySegment[layers];
         valueTables = new MemorySegment[layers];
         tiles = new TileList[layers];
         int[] ids = shuffled(total, random);
         for (int layer = 0; layer < layers; layer++) {
-            keyTables[layer] = table(device, ids, 2 * layer * blocks);
-            valueTables[layer] = table(device, ids, (2 * layer + 1) * blocks);
+            keyTables[layer] = written(ids, 2 * layer * blocks, blocks);
+            valueTables[layer] = written(ids, (2 * layer + 1) * blocks, blocks);
             tiles[layer] = new TileList(device, geometry.kvHeads(), blocks);
-            tiles[layer].addBlocks(geometry, valueTables[layer], blocks);
+            kernels.list(geometry, valueTables[layer], count, tiles[layer]);
         }
         workspace = new AttentionWorkspace(device, geometry, tokens);
-        query = random(device, geometry.queryRowElements(), random);
+        query = random(geometry.queryRowElements(), random);
         out = device.allocate(Tier.DEVICE, 4L * geometry.queryRowElements());
     }
 
-    private void fill(Device device, int total, SplittableRandom random) {
-        AttentionKernels kernels = device.kernels(geometry, slab);
+    private void fill(AttentionKernels kernels, int total, SplittableRandom random) {
         int slots = geometry.blockTokens();
-        MemorySegment table = device.allocate(Tier.DEVICE, 4);
         for (int block = 0; block < total; block++) {
             if (block < DISTINCT_BLOCKS) {
-                table.set(INT, 0, block);
-                kernels.append(table, 0, random(device, slots * geometry.keyValueRowElements(), random), slots);
+                MemorySegment table = written(new int[] {block}, 0, 1);
+                kernels.append(table, 0, random(slots * geometry.keyValueRowElements(), random), slots);
             } else {
                 kernels.copyBlock(random.nextInt(DISTINCT_BLOCKS), block);
             }
         }
     }
 
-    private static MemorySegment random(Device device, int elements, SplittableRandom random) {
-        MemorySegment memory = device.allocate(Tier.DEVICE, 4L * elements);
+    private MemorySegment random(int elements, SplittableRandom random) {
+        float[] values = new float[elements];
         for (int i = 0; i < elements; i++) {
-            memory.setAtIndex(FLOAT, i, 2 * (float) random.nextDouble() - 1);
+            values[i] = 2 * (float) random.nextDouble() - 1;
         }
+        MemorySegment memory = device.allocate(Tier.DEVICE, 4L * elements);
+        device.write(MemorySegment.ofArray(values), memory, 0, memory.byteSize());
         return memory;
     }
 
@@ -86,9 +89,9 @@ final class ScatteredCache {
         return ids;
     }
 
-    private MemorySegment table(Device device, int[] ids, int first) {
-        MemorySegment table = device.allocate(Tier.DEVICE, 4L * blocks);
-        MemorySegment.copy(ids, first, table, INT, 0, blocks);
+    private MemorySegment written(int[] ids, int first, int count) {
+        MemorySegment table = device.allocate(Tier.DEVICE, 4L * count);
+        device.write(MemorySegment.ofArray(ids).asSlice(4L * first), table, 0, 4L * count);
         return table;
     }
 
@@ -104,6 +107,20 @@ final class ScatteredCache {
         }
     }
 
+    /** Softmax weights of one token in every layer: what K costs. */
+    void scores(AttentionKernels kernels) {
+        for (int layer = 0; layer < geometry.layers(); layer++) {
+            kernels.scores(query, keyTables[layer], tokens, workspace);
+        }
+    }
+
+    /** Weighted sums of one token in every layer: what V costs. */
+    void values(AttentionKernels kernels) {
+        for (int layer = 0; layer < geometry.layers(); layer++) {
+            kernels.values(workspace.weights(), workspace.maxTokens(), tiles[layer], out, false);
+        }
+    }
+
     /** Decode attention of one token in one layer. */
     void attend(AttentionKernels kernels, int layer) {
         kernels.scores(query, keyTables[layer], tokens, workspace);
@@ -112,9 +129,11 @@ final class ScatteredCache {
 
     /** A sum over the output, to be compared between kernels. */
     double checksum() {
+        float[] read = new float[geometry.queryRowElements()];
+        device.read(out, 0, MemorySegment.ofArray(read), 4L * read.length);
         double sum = 0;
-        for (int i = 0; i < geometry.queryRowElements(); i++) {
-            sum += out.getAtIndex(FLOAT, i) * (1 + i % 7);
+        for (int i = 0; i < read.length; i++) {
+            sum += read[i] * (1 + i % 7);
         }
         return sum;
     }

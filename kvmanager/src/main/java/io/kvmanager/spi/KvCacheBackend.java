@@ -4,6 +4,8 @@ import io.kvmanager.Admission;
 import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
 import io.kvmanager.MemoryUse;
+import io.kvmanager.PageTables;
+import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
 import java.util.List;
 
@@ -11,6 +13,21 @@ import java.util.List;
 public interface KvCacheBackend extends AutoCloseable {
 
     KvSequence openSequence();
+
+    /** See {@link io.kvmanager.KvCache#openSequence(PrefixRequest)}. */
+    default KvSequence openSequence(PrefixRequest request) {
+        throw new UnsupportedOperationException("this cache does not keep prefixes");
+    }
+
+    /** See {@link io.kvmanager.KvCache#pageTables}. */
+    default PageTables pageTables(int layer, List<KvSequence> sequences) {
+        throw new UnsupportedOperationException("this cache has no block tables");
+    }
+
+    /** See {@link io.kvmanager.KvCache#cachedTokens}. */
+    default int cachedTokens(PrefixRequest request) {
+        return 0;
+    }
 
     /** See {@link io.kvmanager.KvCache#admit(int, int)}. */
     Admission admit(int promptTokens, int newTokens);

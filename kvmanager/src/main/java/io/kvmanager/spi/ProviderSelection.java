@@ -108,6 +108,16 @@ public final class ProviderSelection {
         return providers.getFirst();
     }
 
+    /** The provider of prefix caches. */
+    public static PrefixCacheProvider prefixCaches() {
+        List<PrefixCacheProvider> providers = load(PrefixCacheProvider.class);
+        if (providers.isEmpty()) {
+            throw new KvCacheException.ProviderUnusable(
+                    "no module on the class path keeps an index of prefixes; add the paging module");
+        }
+        return providers.getFirst();
+    }
+
     private static <T> List<T> load(Class<T> type) {
         List<T> found = new ArrayList<>();
         ServiceLoader.load(type, ProviderSelection.class.getClassLoader()).forEach(found::add);

@@ -95,12 +95,14 @@ public abstract class CapturedStepContract {
     @ParameterizedTest
     @MethodSource("caches")
     void replayedStepsEqualLaunchedOnes(CacheName name, Compensation compensation, String retention) {
-        KvCache cache = open(name, compensation, retention);
+        // A cache each: sequences of one cache share its tile slots, and would see each other's fetches.
+        KvCache launched = open(name, compensation, retention);
+        KvCache replayed = open(name, compensation, retention);
         SplittableRandom random = new SplittableRandom(11);
         try (Device memory = ProviderSelection.device(device());
                 Arena arena = Arena.ofShared();
-                KvSequence eager = cache.openSequence();
-                KvSequence captured = cache.openSequence()) {
+                KvSequence eager = launched.openSequence();
+                KvSequence captured = replayed.openSequence()) {
             prompt(eager);
             prompt(captured);
             List<Rows> rows = Stream.generate(() -> new Rows(memory))
@@ -129,7 +131,7 @@ public abstract class CapturedStepContract {
                 }
                 step.replay();
                 captured.commit();
-                cache.synchronize();
+                replayed.synchronize();
                 for (int layer = 0; layer < GEOMETRY.layers(); layer++) {
                     MemorySegment out = arena.allocate(expected.get(layer).byteSize(), 64);
                     memory.read(rows.get(layer).out, 0, out, out.byteSize());

@@ -45,6 +45,14 @@ public final class EngineDouble implements AutoCloseable {
         return row(layer, position, 0, geometry.queryRowElements(), 2.0);
     }
 
+    public float[] key(int layer, int position) {
+        return row(layer, position, 1, geometry.keyValueRowElements(), 1);
+    }
+
+    public float[] value(int layer, int position) {
+        return row(layer, position, 2, geometry.keyValueRowElements(), 1);
+    }
+
     private float[] row(int layer, int position, int role, int elements, double scale) {
         SplittableRandom random = new SplittableRandom(seed * 31 + layer * 1_000_003L + position * 7919L + role);
         float[] row = new float[elements];
@@ -56,8 +64,8 @@ public final class EngineDouble implements AutoCloseable {
 
     private void fill(int layer, int row, int position) {
         put(q, row, query(layer, position));
-        float[] key = row(layer, position, 1, geometry.keyValueRowElements(), 1);
-        float[] value = row(layer, position, 2, geometry.keyValueRowElements(), 1);
+        float[] key = key(layer, position);
+        float[] value = value(layer, position);
         put(k, row, key);
         put(v, row, value);
         reference.put(layer, position, key, value);

@@ -20,8 +20,34 @@ record KernelCase(ElementType type, int headSize, int groupSize, int kvHeads, in
     private static final int[] GROUP_SIZES = {1, 3, 4, 8};
     private static final int[] BLOCK_TOKENS = {8, 16, 32};
 
-    /** Every element type, head size, group size and block size, and some odd ones. */
+    /** Those of {@link #every} that this JVM runs: {@code -Dkv.cases=k/n} is the k-th of n parts; all if not given. */
     static List<KernelCase> all() {
+        return part(every());
+    }
+
+    /** Every seventh of {@link #every}: for what costs more. */
+    static List<KernelCase> some() {
+        List<KernelCase> every = every();
+        List<KernelCase> some = new ArrayList<>();
+        for (int i = 0; i < every.size(); i += 7) {
+            some.add(every.get(i));
+        }
+        return part(some);
+    }
+
+    private static List<KernelCase> part(List<KernelCase> cases) {
+        String[] numbers = System.getProperty("kv.cases", "1/1").split("/", -1);
+        int part = Integer.parseInt(numbers[0]);
+        int parts = Integer.parseInt(numbers[1]);
+        List<KernelCase> chosen = new ArrayList<>();
+        for (int i = part - 1; i < cases.size(); i += parts) {
+            chosen.add(cases.get(i));
+        }
+        return chosen;
+    }
+
+    /** Every element type, head size, group size and block size, and some odd ones. */
+    private static List<KernelCase> every() {
         List<KernelCase> cases = new ArrayList<>();
         for (ElementType type : ElementType.values()) {
             for (int headSize : HEAD_SIZES) {
@@ -39,16 +65,6 @@ record KernelCase(ElementType type, int headSize, int groupSize, int kvHeads, in
             cases.add(new KernelCase(type, 1, 1, 1, 16, cases.size()));
         }
         return cases;
-    }
-
-    /** Every seventh of {@link #all()}: for what costs more. */
-    static List<KernelCase> some() {
-        List<KernelCase> all = all();
-        List<KernelCase> some = new ArrayList<>();
-        for (int i = 0; i < all.size(); i += 7) {
-            some.add(all.get(i));
-        }
-        return some;
     }
 
     CacheGeometry geometry() {

@@ -6,6 +6,7 @@ import io.kvmanager.Ledger;
 import io.kvmanager.TierBytes;
 import io.kvmanager.spi.ValueTier;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** What both tiers have left, and the exception that says what they lack. */
 final class Availability {
@@ -13,24 +14,42 @@ final class Availability {
     private final ValueTier tier;
     private final CacheGeometry geometry;
     private final Supplier<Ledger> ledger;
+    private final @Nullable PrefixSharing prefixes;
 
-    Availability(BlockPool pool, ValueTier tier, CacheGeometry geometry, Supplier<Ledger> ledger) {
+    Availability(
+            BlockPool pool,
+            ValueTier tier,
+            CacheGeometry geometry,
+            Supplier<Ledger> ledger,
+            @Nullable PrefixSharing prefixes) {
         this.pool = pool;
         this.tier = tier;
         this.geometry = geometry;
         this.ledger = ledger;
+        this.prefixes = prefixes;
     }
 
     /** Throws {@link OutOfMemory}, with what is missing in each tier, unless both amounts are there. */
     void require(long blocks, long homes) {
-        if (blocks > pool.availableBlocks() || homes > tier.availableBlocks()) {
+        if (prefixes != null && isShort(blocks, homes)) {
+            prefixes.reclaim(blocks, homes);
+        }
+        if (isShort(blocks, homes)) {
             throw new OutOfMemory(bytes(blocks, homes), now(), ledger.get());
         }
     }
 
-    /** What is neither used nor promised. */
+    private boolean isShort(long blocks, long homes) {
+        return blocks > pool.availableBlocks() || homes > tier.availableBlocks();
+    }
+
+    /** What is neither used nor promised, or held by cached prefixes alone. */
     TierBytes now() {
-        return bytes(pool.availableBlocks(), tier.availableBlocks());
+        return prefixes == null
+                ? bytes(pool.availableBlocks(), tier.availableBlocks())
+                : bytes(
+                        pool.availableBlocks() + prefixes.reclaimableBlocks(),
+                        tier.availableBlocks() + prefixes.reclaimableHomes());
     }
 
     /** An amount of blocks and homes, in bytes. */

@@ -64,8 +64,42 @@ final class LayerAttention {
         layer.remember(q, workspace.logSumExp());
     }
 
+    /**
+     * The rows of a prompt that are alive in a layer.
+     *
+     * @param first whether this is the sequence's first prompt
+     * @param rows rows alive in this layer
+     * @param tokens tokens of the whole prompt
+     * @param positions position of each row
+     * @return which of the rows go on to the next layer
+     */
+    RowSelection promptRows(
+            LayerBlocks layer,
+            boolean first,
+            int rows,
+            int tokens,
+            MemorySegment q,
+            MemorySegment k,
+            MemorySegment v,
+            int[] positions,
+            MemorySegment out) {
+        RowSelection survivors = RowSelection.all(rows);
+        if (runsInPieces(layer)) {
+            pieces(layer, rows, q, k, v, positions, out);
+            layer.settle(tally);
+        } else if (first) {
+            layer.extend(rows, positions, 0);
+            layer.append(k, v, rows);
+            survivors = prompt(layer, q, rows, tokens, positions, out);
+            layer.settle(tally);
+        } else {
+            rows(layer, rows, q, k, v, positions, out);
+        }
+        return survivors;
+    }
+
     /** Several tokens behind what the layer holds, one after the other. */
-    void rows(
+    private void rows(
             LayerBlocks layer,
             int rows,
             MemorySegment q,
@@ -97,7 +131,8 @@ final class LayerAttention {
      * @param tokens tokens of the whole prompt
      * @param positions position of each row
      */
-    RowSelection prompt(LayerBlocks layer, MemorySegment q, int rows, int tokens, int[] positions, MemorySegment out) {
+    private RowSelection prompt(
+            LayerBlocks layer, MemorySegment q, int rows, int tokens, int[] positions, MemorySegment out) {
         // The scores' memory is free during a prompt: [rows][queryHeads] fits [queryHeads][maxTokens].
         MemorySegment statistics = workspace.weights();
         kernels.attendPrompt(q, rows, 0, layer.keys.memory(), layer.values.memory(), out, statistics);
@@ -180,17 +215,21 @@ final class LayerAttention {
     }
 
     /** Whether a prompt is run by {@link #pieces}: nothing is absent, and no selection looks at the whole prompt. */
-    boolean runsInPieces(LayerBlocks layer) {
-        boolean complete = layer.shape.residentFrom() == layer.shape.sinkBlocks();
-        return complete
-                && (schedule.prunesInChunks() || (retention instanceof RetentionPolicy.All && layer.kept() > 0));
+    private boolean runsInPieces(LayerBlocks layer) {
+        boolean whole = schedule.prunesInChunks() || (retention instanceof RetentionPolicy.All && layer.kept() > 0);
+        return whole && isComplete(layer);
+    }
+
+    /** Whether all V of a layer is in device memory. */
+    static boolean isComplete(LayerBlocks layer) {
+        return layer.shape.residentFrom() == layer.shape.sinkBlocks();
     }
 
     /**
      * Rows behind what the layer holds, all of whose V is in device memory: attended at once, or chunk by chunk where
      * each complete chunk is pruned before the next.
      */
-    void pieces(
+    private void pieces(
             LayerBlocks layer,
             int rows,
             MemorySegment q,

@@ -37,7 +37,7 @@ final class LayerBlocks {
     final IntTable homes;
     final IntTable summaries;
     final @Nullable QueryWindow queries;
-    private final int[] positions;
+    final int[] positions;
     private final BlockPool pool;
     private final ValueTier tier;
     private final HostCopies copies;
@@ -344,33 +344,22 @@ final class LayerBlocks {
         publish();
     }
 
-    /** Takes the same blocks as {@code other}, with a reference each. */
-    void shareFrom(LayerBlocks other) {
-        System.arraycopy(other.positions, 0, positions, 0, shape.kept());
-        share(other.keys, keys, shape.blocks());
-        share(other.values, values, shape.blocks());
-        share(other.summaries, summaries, shape.summaryEnd());
-        for (int block = 0; block < shape.blocks(); block++) {
-            int home = other.homes.get(block);
-            homes.set(block, home);
-            if (home != ABSENT) {
-                tier.retain(home);
-            }
+    /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */
+    void adopted(int length, FetchTally tally) {
+        if (queries != null) {
+            queries.allocate(reservation);
         }
-        if (queries != null && other.queries != null && shape.kept() > 0) {
-            queries.shareFrom(other.queries);
-            share(other.queries.table(), queries.table(), queries.blocks());
-        }
+        truncate(shape.kept(), length, tally);
     }
 
-    private void share(IntTable from, IntTable to, int entries) {
-        for (int entry = 0; entry < entries; entry++) {
-            int id = from.get(entry);
-            to.set(entry, id);
-            if (id != ABSENT) {
-                pool.retain(id);
-            }
-        }
+    /** Drops an entry's block for another with the same content; the reference to that is the caller's gift. */
+    void swap(IntTable table, int entry, int id) {
+        reservation.release(table.get(entry));
+        table.set(entry, id);
+    }
+
+    int blockTokens() {
+        return blockTokens;
     }
 
     /** Gives everything back. */

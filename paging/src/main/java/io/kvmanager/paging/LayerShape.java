@@ -78,6 +78,31 @@ final class LayerShape {
         return after;
     }
 
+    boolean prunes() {
+        return schedule.prunesInGeneration(layer);
+    }
+
+    int windowTokens() {
+        return schedule.windowTokens();
+    }
+
+    /** Books {@code tokens} tokens that are pruned chunk by chunk; returns the new blocks that takes at its peak. */
+    int extendInChunks(int tokens) {
+        int before = blocks();
+        int most = 0;
+        boolean first = kept == 0;
+        for (int left = tokens; left > 0; ) {
+            int count = Math.min(left, tokensUntilPruning());
+            append(count);
+            most = Math.max(most, 2 * (blocks() - before));
+            left -= count;
+            if (tokensUntilPruning() == 0) {
+                pruned();
+            }
+        }
+        return most + (first ? queryBlocks : 0);
+    }
+
     /** Tokens that can be appended before a window is due; none are due now. */
     int tokensUntilPruning() {
         return schedule.prunesInGeneration(layer) ? frontier + schedule.windowTokens() - kept : Integer.MAX_VALUE;
@@ -190,6 +215,14 @@ final class LayerShape {
         settledBlocks = 0;
         residentFrom = sinkBlocks;
         frontier = schedule.frontierAfterPrompt(slots, recent);
+    }
+
+    /** Books {@code blocks} settled blocks of a shared prefix behind what there is; V of the recent window is missing. */
+    void adopt(int blocks) {
+        kept += blocks * blockTokens;
+        frontier = schedule.prunesInGeneration(layer) ? kept : frontier;
+        settledBlocks = kept / blockTokens;
+        residentFrom = offloads ? Math.max(sinkBlocks, settledBlocks) : sinkBlocks;
     }
 
     void append(int slots) {

@@ -8,7 +8,9 @@ import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.MemoryUse;
+import io.kvmanager.PageTables;
 import io.kvmanager.PlacementPolicy;
+import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
@@ -20,13 +22,13 @@ import io.kvmanager.spi.RowExchange;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A cache of blocks: one slab, one pool, block tables per (sequence, layer). Owns the device and everything taken from
@@ -52,6 +54,8 @@ final class PagedBackend implements KvCacheBackend {
     private final ValueTier tier;
     private final int homes;
     private final HostCopies copies;
+    private final @Nullable PrefixSharing prefixes;
+    private final Books books;
     private final Availability availability;
     private final Footprint footprint;
     private final AdmissionControl admission;
@@ -82,7 +86,9 @@ final class PagedBackend implements KvCacheBackend {
                         geometry, kernels, ProviderSelection.valueTier().openStore(device, geometry, kernels, homes));
         copies = new HostCopies(pool, tier, homes);
         footprint = new Footprint(config);
-        availability = new Availability(pool, tier, geometry, this::ledger);
+        prefixes = config.prefixes().enabled() ? new PrefixSharing(config, pool, tier, schedule) : null;
+        books = new Books(device, geometry.blockBytes(), pool, tier, copies, prefixes, tileCacheBlocks, homes);
+        availability = new Availability(pool, tier, geometry, books::ledger, prefixes);
         admission = new AdmissionControl(config, availability, footprint, pool.availableBlocks(), homes);
         for (int slot = 0; slot < config.maxSequences(); slot++) {
             freeTables.add(slot);
@@ -103,6 +109,66 @@ final class PagedBackend implements KvCacheBackend {
     @Override
     public KvSequence openSequence() {
         return register(slot -> new PagedSequence(this, slot));
+    }
+
+    @Override
+    public KvSequence openSequence(PrefixRequest request) {
+        PrefixSharing sharing = requirePrefixes();
+        return register(slot -> {
+            PagedSequence sequence = new PagedSequence(this, slot);
+            try {
+                sequence.startBehind(new SequencePrefix(sharing, request));
+            } catch (RuntimeException e) {
+                freeTables.push(slot);
+                throw e;
+            }
+            return sequence;
+        });
+    }
+
+    @Override
+    public int cachedTokens(PrefixRequest request) {
+        lock.lock();
+        try {
+            requireOpen();
+            SequencePrefix prefix = new SequencePrefix(requirePrefixes(), request);
+            int tokens = prefix.cachedTokens();
+            prefix.close();
+            return tokens;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public PageTables pageTables(int layer, List<KvSequence> batch) {
+        lock.lock();
+        try {
+            requireOpen();
+            int[] indptr = new int[batch.size() + 1];
+            for (int i = 0; i < batch.size(); i++) {
+                indptr[i + 1] = indptr[i]
+                        + owned(batch.get(i)).exportableLayer(layer).shape.blocks();
+            }
+            int[] keys = new int[indptr[batch.size()]];
+            int[] values = new int[keys.length];
+            int[] lastPageLen = new int[batch.size()];
+            for (int i = 0; i < batch.size(); i++) {
+                lastPageLen[i] =
+                        LayerSharing.export(owned(batch.get(i)).exportableLayer(layer), keys, values, indptr[i]);
+            }
+            return new PageTables(slab, indptr, keys, values, lastPageLen);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private PrefixSharing requirePrefixes() {
+        PrefixSharing sharing = prefixes;
+        if (sharing == null) {
+            throw new UnsupportedOperationException("this cache does not keep prefixes; open it with prefix caching");
+        }
+        return sharing;
     }
 
     /** Opens a sequence on a free set of tables. */
@@ -212,16 +278,7 @@ final class PagedBackend implements KvCacheBackend {
     public Ledger ledger() {
         lock.lock();
         try {
-            long blockBytes = geometry().blockBytes();
-            List<Ledger.Entry> entries = new ArrayList<>();
-            for (Account account : Account.values()) {
-                entries.add(new Ledger.Entry(Tier.DEVICE, account, pool.blocksIn(account) * blockBytes));
-            }
-            entries.add(new Ledger.Entry(Tier.HOST, Account.FREE, (homes - tier.usedBlocks()) * blockBytes));
-            int suspended = copies.suspendedHomes();
-            entries.add(new Ledger.Entry(Tier.HOST, Account.SEALED, (tier.usedBlocks() - suspended) * blockBytes));
-            entries.add(new Ledger.Entry(Tier.HOST, Account.SUSPENDED, suspended * blockBytes));
-            return new Ledger(entries, slab.byteSize(), homes * blockBytes);
+            return books.ledger();
         } finally {
             lock.unlock();
         }
@@ -231,15 +288,7 @@ final class PagedBackend implements KvCacheBackend {
     public MemoryUse memory() {
         lock.lock();
         try {
-            long blockBytes = geometry().blockBytes();
-            long beside = device.allocatedBytes(Tier.DEVICE) - slab.byteSize();
-            return new MemoryUse(
-                    beside + pool.usedBlocks() * blockBytes,
-                    beside + pool.peakUsedBlocks() * blockBytes,
-                    device.allocatedBytes(Tier.DEVICE),
-                    tier.usedBlocks() * blockBytes,
-                    tier.peakBlocks() * blockBytes,
-                    device.allocatedBytes(Tier.HOST));
+            return books.memory();
         } finally {
             lock.unlock();
         }
@@ -249,25 +298,7 @@ final class PagedBackend implements KvCacheBackend {
     public List<String> audit() {
         lock.lock();
         try {
-            int[] blockReferences = new int[pool.capacity()];
-            int[] homeReferences = new int[homes];
-            for (int id : tileCacheBlocks) {
-                blockReferences[id]++;
-            }
-            for (PagedSequence sequence : sequences) {
-                sequence.count(blockReferences, homeReferences);
-            }
-            List<String> found = new ArrayList<>(pool.audit(blockReferences));
-            for (int home = 0; home < homes; home++) {
-                if (tier.references(home) != homeReferences[home]) {
-                    found.add("home " + home + " has " + tier.references(home) + " references, its owners hold "
-                            + homeReferences[home]);
-                }
-            }
-            found.addAll(tier.audit());
-            found.addAll(copies.audit());
-            found.addAll(ledger().imbalances());
-            return found;
+            return books.audit(sequences);
         } finally {
             lock.unlock();
         }

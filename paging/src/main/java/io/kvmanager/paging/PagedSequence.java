@@ -38,7 +38,8 @@ final class PagedSequence implements KvSequence {
     private int length;
     private int[] alive = new int[0];
     private int aliveRows;
-    private @Nullable SuspendedSequence suspended;
+    private final Suspension suspension;
+    private @Nullable SequencePrefix prefix;
 
     PagedSequence(PagedBackend backend, int tableSlot) {
         this(
@@ -53,10 +54,12 @@ final class PagedSequence implements KvSequence {
 
     private PagedSequence(PagedSequence parent, int tableSlot) {
         this(parent.backend, tableSlot, layer -> new LayerShape(parent.layers[layer].shape));
+        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier());
         for (int layer = 0; layer < layers.length; layer++) {
-            layers[layer].shareFrom(parent.layers[layer]);
+            sharing.fork(parent.layers[layer], layers[layer]);
         }
         length = parent.length;
+        prefix = parent.prefix == null ? null : parent.prefix.fork();
     }
 
     private PagedSequence(PagedBackend backend, int tableSlot, IntFunction<LayerShape> shapes) {
@@ -73,6 +76,35 @@ final class PagedSequence implements KvSequence {
         for (int layer = 0; layer < layers.length; layer++) {
             TableLayout.Tables tables = backend.tableLayout().tables(backend.device(), memory, layer);
             layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, reservation);
+        }
+        suspension = new Suspension(layers, backend.copies(), reservation);
+    }
+
+    /** Starts behind what is cached of a prefix, or throws and lets go of it; the sequence is empty before. */
+    void startBehind(SequencePrefix start) {
+        try {
+            reservation.begin(start.blocksToStart(layers), 0);
+        } catch (RuntimeException e) {
+            start.close();
+            throw e;
+        }
+        start.start(layers, tally);
+        length = start.cachedTokens();
+        reservation.end();
+        prefix = start;
+    }
+
+    @Override
+    public void name(int... tokens) {
+        backend.lock().lock();
+        try {
+            step.requireOpen();
+            if (prefix == null) {
+                throw new UnsupportedOperationException("the sequence was opened without a request");
+            }
+            prefix.name(tokens);
+        } finally {
+            backend.lock().unlock();
         }
     }
 
@@ -170,20 +202,9 @@ final class PagedSequence implements KvSequence {
             MemorySegment values = exchange.values(v);
             MemorySegment output = exchange.output(out);
             LayerBlocks blocks = layers[layer];
-            RowSelection survivors;
-            if (attention.runsInPieces(blocks)) {
-                attention.pieces(blocks, rows, queries, keys, values, alive, output);
-                blocks.settle(tally);
-                survivors = RowSelection.all(rows);
-            } else if (length == 0 && step.tokens() > 1) {
-                blocks.extend(rows, alive, 0);
-                blocks.append(keys, values, rows);
-                survivors = attention.prompt(blocks, queries, rows, step.tokens(), alive, output);
-                blocks.settle(tally);
-            } else {
-                attention.rows(blocks, rows, queries, keys, values, alive, output);
-                survivors = RowSelection.all(rows);
-            }
+            boolean first = length == 0 && step.tokens() > 1;
+            RowSelection survivors =
+                    attention.promptRows(blocks, first, rows, step.tokens(), queries, keys, values, alive, output);
             exchange.deliver(out);
             aliveRows = survivors.count();
             for (int i = 0; i < aliveRows && !survivors.keepsAll(); i++) {
@@ -245,6 +266,9 @@ final class PagedSequence implements KvSequence {
                 }
                 layer.settle(tally);
             }
+            if (prefix != null) {
+                prefix.register(layers, length);
+            }
             reservation.end();
             step.end();
         } finally {
@@ -276,11 +300,16 @@ final class PagedSequence implements KvSequence {
                 onboard += layer.blocksToOnboard(layer.slotsBelow(newLength));
             }
             reservation.begin(onboard, 0);
+            boolean whole = true;
             for (LayerBlocks layer : layers) {
+                whole &= LayerSharing.isWholeBelow(layer.shape, newLength, length);
                 layer.truncate(layer.slotsBelow(newLength), newLength, tally);
             }
             reservation.end();
             length = newLength;
+            if (prefix != null) {
+                prefix.truncate(newLength, whole);
+            }
         } finally {
             backend.lock().unlock();
         }
@@ -291,14 +320,12 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireIdle();
-            SuspendedSequence moved = new SuspendedSequence(layers, backend.copies());
-            int homes = moved.newHomes();
-            reservation.begin(0, homes);
-            moved.moveOut(reservation);
-            reservation.end();
-            suspended = moved;
+            long homes = suspension.moveOut();
+            if (prefix != null) {
+                prefix.pause();
+            }
             step.suspend();
-            return (long) homes * backend.geometry().blockBytes();
+            return homes * backend.geometry().blockBytes();
         } finally {
             backend.lock().unlock();
         }
@@ -308,14 +335,13 @@ final class PagedSequence implements KvSequence {
     public long resume() {
         backend.lock().lock();
         try {
-            SuspendedSequence moved = requireSuspended();
-            int blocks = moved.newBlocks();
-            reservation.begin(blocks, 0);
-            moved.moveIn(reservation);
-            reservation.end();
-            suspended = null;
+            step.requireOpen();
+            long blocks = suspension.moveIn();
+            if (prefix != null) {
+                prefix.resume(length);
+            }
             step.resume();
-            return (long) blocks * backend.geometry().blockBytes();
+            return blocks * backend.geometry().blockBytes();
         } finally {
             backend.lock().unlock();
         }
@@ -323,22 +349,14 @@ final class PagedSequence implements KvSequence {
 
     /** Device blocks that {@link #resume} takes now. */
     int blocksToResume() {
-        return requireSuspended().newBlocks();
-    }
-
-    private SuspendedSequence requireSuspended() {
         step.requireOpen();
-        SuspendedSequence moved = suspended;
-        if (moved == null) {
-            throw new IllegalStateException("the sequence is not suspended");
-        }
-        return moved;
+        return suspension.blocksToMoveIn();
     }
 
     @Override
     public boolean suspended() {
         step.requireOpen();
-        return suspended != null;
+        return suspension.holds();
     }
 
     @Override
@@ -349,6 +367,15 @@ final class PagedSequence implements KvSequence {
             blocks += layer.shape.deviceBlocks();
         }
         return blocks * backend.geometry().blockBytes();
+    }
+
+    /** A layer that another engine's kernels could read now. */
+    LayerBlocks exportableLayer(int layer) {
+        step.requireIdle();
+        if (layers[layer].kept() == 0 || suspension.holds()) {
+            throw new IllegalStateException("a sequence that is empty or suspended has no blocks to read");
+        }
+        return layers[layer];
     }
 
     boolean of(PagedBackend owner) {
@@ -362,11 +389,12 @@ final class PagedSequence implements KvSequence {
             step.close();
             List.copyOf(captured).forEach(CapturedAttention::close);
             reservation.end();
-            if (suspended != null) {
-                suspended.release();
-            }
+            suspension.release();
             for (LayerBlocks layer : layers) {
                 layer.release(tally);
+            }
+            if (prefix != null) {
+                prefix.close();
             }
             backend.unregister(this, tableSlot);
         } finally {
@@ -376,9 +404,7 @@ final class PagedSequence implements KvSequence {
 
     /** Adds this sequence's references to the recounts. */
     void count(int[] blockReferences, int[] homeReferences) {
-        if (suspended != null) {
-            suspended.count(homeReferences);
-        }
+        suspension.count(homeReferences);
         for (LayerBlocks layer : layers) {
             layer.count(blockReferences, homeReferences);
         }

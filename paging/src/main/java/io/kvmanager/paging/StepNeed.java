@@ -34,9 +34,32 @@ final class StepNeed {
         }
         blocks = 0;
         homes = 0;
+        if (tokens > 1 && backend.schedule().prunesInChunks()) {
+            countChunks(layers, tokens);
+            return;
+        }
         int recent = backend.schedule().recentInGeneration(layers[0].kept() + 1);
         for (LayerBlocks layer : layers) {
             blocks += layer.shape.newBlocks(tokens) + layer.sharedBlocks(tokens, recent);
+            homes += layer.shape.newHomes(tokens);
+        }
+    }
+
+    /** Counts for a prompt whose layers are pruned one by one, each before the next begins. */
+    private void countChunks(LayerBlocks[] layers, int tokens) {
+        int before = 0;
+        for (LayerBlocks layer : layers) {
+            LayerShape after = new LayerShape(layer.shape);
+            int copies = layer.sharedBlocks(tokens, 0);
+            int most = layer.shape.newBlocks(tokens);
+            if (LayerAttention.isComplete(layer)) {
+                most = after.extendInChunks(tokens);
+                after.settle();
+                after.drop();
+            }
+            blocks = Math.max(blocks, before + copies + most);
+            boolean shrinks = LayerAttention.isComplete(layer);
+            before += copies + (shrinks ? Math.max(0, after.deviceBlocks() - layer.shape.deviceBlocks()) : most);
             homes += layer.shape.newHomes(tokens);
         }
     }

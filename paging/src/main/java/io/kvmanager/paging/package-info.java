@@ -1,9 +1,12 @@
 /**
- * Cache backends on blocks. The one door is {@link io.kvmanager.paging.PagedBackendProvider}.
+ * Cache backends on blocks, and the index of cached prefixes. The doors are
+ * {@link io.kvmanager.paging.PagedBackendProvider} and {@link io.kvmanager.paging.MetadataPrefixCacheProvider}.
  *
  * <p>Reading order: {@code PagedBackend}, {@code BlockPool}, {@code LayerShape}, {@code LayerBlocks},
  * {@code PagedSequence}, {@code LayerAttention}, {@code PyramidSchedule}, {@code PivotalContext}; then
- * {@code Footprint} and {@code PagedPlan}; {@code ContiguousBackend} stands apart.
+ * {@code Footprint} and {@code PagedPlan}; {@code ContiguousBackend} stands apart. For prefixes: {@code BlockIdentity},
+ * {@code PrefixIndex}, {@code PrefixLease}, {@code EvictionOrder}, {@code RecencyOrder}, {@code HitDensityOrder},
+ * {@code ReturnTimes}.
  *
  * <p>The law of this package:
  * <ul>
@@ -12,6 +15,7 @@
  *   <li>A step allocates only from what it reserved at its start, so it cannot fail half way.
  *   <li>K and V of one slot always have the same logical index; pruning moves both.
  *   <li>What is settled never moves again, so its V may be copied away and dropped.
+ *   <li>A cached prefix is held by leases; what no lease holds is in the eviction order, and goes descendants first.
  *   <li>Everything below the public methods of {@code PagedSequence} and {@code PagedBackend} runs under the backend's
  *       lock.
  * </ul>

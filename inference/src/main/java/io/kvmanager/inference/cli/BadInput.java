@@ -3,10 +3,11 @@ package io.kvmanager.inference.cli;
 import java.util.Locale;
 
 /** The user's input cannot be used: one line that names the flag or file, the value, and what is accepted. */
-final class BadInput extends RuntimeException {
+public final class BadInput extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    BadInput(String message) {
+    /** With the whole line. */
+    public BadInput(String message) {
         super(message);
     }
 
@@ -15,12 +16,12 @@ final class BadInput extends RuntimeException {
     }
 
     /** A value of a flag that something below refused, with its reason. */
-    static BadInput of(String flag, Throwable reason) {
+    public static BadInput of(String flag, Throwable reason) {
         return new BadInput(flag + ": " + reason.getMessage(), reason);
     }
 
     /** Refuses a whole number below {@code least}. */
-    static void requireAtLeast(String flag, long value, long least) {
+    public static void requireAtLeast(String flag, long value, long least) {
         if (value < least) {
             throw new BadInput(String.format(
                     Locale.ROOT, "%s '%d' is not accepted; accepted: a whole number, %d or more", flag, value, least));

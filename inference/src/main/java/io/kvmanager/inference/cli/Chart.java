@@ -3,7 +3,7 @@ package io.kvmanager.inference.cli;
 import java.util.List;
 
 /** A picture as SVG, with its title and what it shows in words. */
-sealed interface Chart permits BarChart, LayerChart, PointChart {
+public sealed interface Chart permits BarChart, LayerChart, PointChart {
 
     /** The legend where there is one, and the picture. */
     String html();

@@ -10,7 +10,7 @@ import java.util.Locale;
  * Where a command writes: results to {@link #out}, the rest to {@link #err}, both UTF-8. Knows whether a terminal shows
  * them, and so whether colour and progress make sense.
  */
-final class Console {
+public final class Console {
     private final PrintStream out;
     private final PrintStream err;
     private final boolean colour;
@@ -19,13 +19,15 @@ final class Console {
     private boolean verbose;
 
     /**
+     * Writes to streams of the caller's.
+     *
      * @param out results
      * @param err errors and progress
      * @param colour whether {@code out} shows colours
      * @param progress whether {@code err} is a terminal that can redraw a line
      * @param unicode whether block characters can be shown
      */
-    Console(PrintStream out, PrintStream err, boolean colour, boolean progress, boolean unicode) {
+    public Console(PrintStream out, PrintStream err, boolean colour, boolean progress, boolean unicode) {
         this.out = out;
         this.err = err;
         this.colour = colour;
@@ -34,7 +36,7 @@ final class Console {
     }
 
     /** The process's own streams. */
-    static Console ofProcess() {
+    public static Console ofProcess() {
         String noColour = System.getenv("NO_COLOR");
         boolean dumb = "dumb".equals(System.getenv("TERM"));
         boolean plain = dumb || (noColour != null && !noColour.isEmpty());
@@ -77,12 +79,12 @@ final class Console {
     }
 
     /** One line of results. */
-    void line(String text) {
+    public void line(String text) {
         out.println(text);
     }
 
     /** Exactly one line on standard error. */
-    void error(String message) {
+    public void error(String message) {
         err.println("kv: " + message.strip().replaceAll("\\s*\\R\\s*", " "));
     }
 

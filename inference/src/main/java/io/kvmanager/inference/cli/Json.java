@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * {@code model} where there is one, and {@code runs}, one per cache. Fields keep the order they are put in. Sizes are
  * bytes, times nanoseconds, ratios 0..1.
  */
-final class Json {
+public final class Json {
     /** The shape of these objects; a change that breaks readers changes it. */
     static final String SCHEMA = "kv/1";
 
@@ -26,7 +26,7 @@ final class Json {
     private Json() {}
 
     /** The object around {@code runs}, which is still empty. */
-    static ObjectNode envelope(String command, String device, @Nullable Model model) {
+    public static ObjectNode envelope(String command, String device, @Nullable Model model) {
         ObjectNode root = JsonNodeFactory.instance.objectNode();
         root.put("schema", SCHEMA);
         root.put("command", command);

@@ -6,24 +6,24 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** {@code --json}. */
-final class JsonOption {
+public final class JsonOption {
     @Option(names = "--json", paramLabel = "<file>", description = "Writes what was measured to a JSON file.")
     private @Nullable String file;
 
     /** Refuses a file that cannot be written; to be called before the work. */
-    void check() {
+    public void check() {
         if (file != null) {
             OutputFile.check("--json", file);
         }
     }
 
     /** Whether a file was asked for. */
-    boolean wanted() {
+    public boolean wanted() {
         return file != null;
     }
 
     /** Writes the file if it was asked for. */
-    void write(ObjectNode json) throws IOException {
+    public void write(ObjectNode json) throws IOException {
         if (file != null) {
             OutputFile.check("--json", file).write(Json.text(json));
         }

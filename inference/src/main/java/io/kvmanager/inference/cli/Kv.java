@@ -2,6 +2,7 @@ package io.kvmanager.inference.cli;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.function.Supplier;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -20,6 +21,7 @@ import picocli.CommandLine.TypeConversionException;
         subcommandsRepeatable = false,
         footer = {
             "",
+            "Also: kv replay serves a recorded trace from a cache of prefixes, kv bench measures speed.",
             "Start with: kv demo",
             "Every command has --help. Exit status: 0 done, 1 failed, 2 bad input (nothing was written)."
         })
@@ -51,6 +53,15 @@ public final class Kv implements Runnable {
 
     /** Runs one command line and returns its exit status. */
     static int run(Console console, String... words) {
+        return run(console, List.of(), words);
+    }
+
+    /**
+     * Runs one command line and returns its exit status.
+     *
+     * @param more commands of other modules, annotated like those of this one
+     */
+    public static int run(Console console, List<?> more, String... words) {
         CommandLine commandLine = new CommandLine(new Kv(console));
         commandLine.addSubcommand(new DemoCommand(console));
         commandLine.addSubcommand(new GenerateCommand(console));
@@ -58,6 +69,7 @@ public final class Kv implements Runnable {
         commandLine.addSubcommand(new CalibrateCommand(console));
         commandLine.addSubcommand(new PlanCommand(console));
         commandLine.addSubcommand(new DevicesCommand(console));
+        more.forEach(commandLine::addSubcommand);
 
         commandLine.getSubcommands().values().forEach(Kv::configure);
         configure(commandLine);

@@ -1,7 +1,7 @@
 package io.kvmanager.inference.cli;
 
 /** One line about what a command ran on. */
-final class Machine {
+public final class Machine {
     private Machine() {}
 
     /** What {@code --version} prints, line by line. */
@@ -11,7 +11,7 @@ final class Machine {
     }
 
     /** The JVM and how much of the machine it sees. */
-    static String jvm() {
+    public static String jvm() {
         return System.getProperty("java.vm.name") + " " + System.getProperty("java.runtime.version") + ", "
                 + System.getProperty("os.name") + " " + System.getProperty("os.arch") + ", "
                 + Runtime.getRuntime().availableProcessors() + " processors";

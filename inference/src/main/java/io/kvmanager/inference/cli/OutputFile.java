@@ -10,7 +10,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /** A file that a flag names, checked before the work and written whole or not at all. */
-final class OutputFile {
+public final class OutputFile {
     private final String flag;
     private final Path path;
     private final Path folder;
@@ -22,7 +22,7 @@ final class OutputFile {
     }
 
     /** Checks that {@code name} can be written; writes nothing. */
-    static OutputFile check(String flag, String name) {
+    public static OutputFile check(String flag, String name) {
         String accepted = "; accepted: a file in a folder that exists and can be written";
         Path path;
         try {
@@ -43,12 +43,13 @@ final class OutputFile {
         return new OutputFile(flag, path, folder);
     }
 
-    Path path() {
+    /** Where it will be. */
+    public Path path() {
         return path;
     }
 
     /** Replaces the file's content in one step. */
-    void write(String text) throws IOException {
+    public void write(String text) throws IOException {
         Path next = folder.resolve(".kv-" + UUID.randomUUID() + ".part");
         try {
             Files.writeString(next, text, StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);

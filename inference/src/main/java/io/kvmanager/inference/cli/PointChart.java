@@ -13,8 +13,10 @@ import java.util.StringJoiner;
  * @param yName vertical axis
  * @param series what is drawn
  * @param joined whether the points of a series are joined
+ * @param scale of the horizontal axis
  */
-record PointChart(String title, String xName, String yName, List<Series> series, boolean joined) implements Chart {
+public record PointChart(String title, String xName, String yName, List<Series> series, boolean joined, Scale scale)
+        implements Chart {
     private static final int WIDTH = 560;
     private static final int HEIGHT = 300;
     private static final int LEFT = 58;
@@ -22,6 +24,21 @@ record PointChart(String title, String xName, String yName, List<Series> series,
     private static final int TOP = 18;
     private static final int BOTTOM = 46;
     private static final int TICKS = 4;
+
+    /** How values are spread over an axis. */
+    public enum Scale {
+        LINEAR,
+        /** Equal ratios are equally far apart; values must be above 0. */
+        LOGARITHMIC;
+
+        private double place(double value) {
+            return this == LINEAR ? value : Math.log10(value);
+        }
+
+        private double value(double place) {
+            return this == LINEAR ? place : Math.pow(10, place);
+        }
+    }
 
     /**
      * Points of one colour.
@@ -31,8 +48,9 @@ record PointChart(String title, String xName, String yName, List<Series> series,
      * @param y vertical values, as many
      * @param tone colour
      */
-    record Series(String name, List<Double> x, List<Double> y, Tone tone) {
-        Series {
+    public record Series(String name, List<Double> x, List<Double> y, Tone tone) {
+        /** Refuses series without points. */
+        public Series {
             x = List.copyOf(x);
             y = List.copyOf(y);
             if (x.size() != y.size() || x.isEmpty()) {
@@ -42,7 +60,8 @@ record PointChart(String title, String xName, String yName, List<Series> series,
         }
     }
 
-    PointChart {
+    /** Refuses a chart without series. */
+    public PointChart {
         series = List.copyOf(series);
         if (series.isEmpty()) {
             throw new IllegalArgumentException("no series; expected 1 or more");
@@ -69,7 +88,7 @@ record PointChart(String title, String xName, String yName, List<Series> series,
         List<Double> ys = new ArrayList<>();
         StringJoiner words = new StringJoiner("; ");
         for (Series one : series) {
-            xs.addAll(one.x());
+            one.x().forEach(value -> xs.add(scale.place(value)));
             ys.addAll(one.y());
             words.add(one.name() + " " + number(one.x().getLast()) + ", "
                     + number(one.y().getLast()));
@@ -100,7 +119,7 @@ record PointChart(String title, String xName, String yName, List<Series> series,
                     HEIGHT - BOTTOM + 18,
                     "quiet",
                     "middle",
-                    number(x.low() + share * (x.high() - x.low()))));
+                    number(scale.value(x.low() + share * (x.high() - x.low())))));
         }
         svg.append(Chart.text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 6, "quiet", "middle", xName));
         svg.append(Chart.text(LEFT, TOP - 6, "quiet", "start", yName));
@@ -109,7 +128,7 @@ record PointChart(String title, String xName, String yName, List<Series> series,
     private void draw(StringBuilder svg, Series one, Range x, Range y) {
         StringJoiner path = new StringJoiner(" ");
         for (int i = 0; i < one.x().size(); i++) {
-            double left = left(x.share(one.x().get(i)));
+            double left = left(x.share(scale.place(one.x().get(i))));
             double top = top(y.share(one.y().get(i)));
             path.add(Chart.at(left) + "," + Chart.at(top));
             if (!joined) {

@@ -6,7 +6,7 @@ import java.util.Locale;
  * A line on standard error that says how far a task is: only on a terminal, only once the task has taken a while, and
  * gone when it is closed. One thread at a time.
  */
-final class Progress implements AutoCloseable {
+public final class Progress implements AutoCloseable {
     private static final long FIRST_NANOS = 700_000_000L;
     private static final long EVERY_NANOS = 100_000_000L;
     private static final int BAR_CELLS = 24;
@@ -17,7 +17,8 @@ final class Progress implements AutoCloseable {
     private long drawn;
     private boolean shown;
 
-    Progress(Console console) {
+    /** Nothing is shown yet; the time counts from here. */
+    public Progress(Console console) {
         this.console = console;
     }
 
@@ -28,7 +29,7 @@ final class Progress implements AutoCloseable {
      * @param done steps done
      * @param total steps in all
      */
-    void step(String task, long done, long total) {
+    public void step(String task, long done, long total) {
         long now = System.nanoTime();
         boolean due = now - start > FIRST_NANOS && (!shown || now - drawn > EVERY_NANOS);
         if (!console.progress() || !due) {

@@ -12,7 +12,7 @@ import java.util.Objects;
  * A report in one HTML file that needs nothing else: style inside, charts as SVG, light and dark. Sections are added in
  * reading order; every text is escaped. The result is well-formed XML too.
  */
-final class Report {
+public final class Report {
     private final StringBuilder body = new StringBuilder();
     private final String title;
     private boolean open;
@@ -24,7 +24,7 @@ final class Report {
      * @param title what it found, one sentence
      * @param lede how, a few sentences
      */
-    Report(String kicker, String title, String lede) {
+    public Report(String kicker, String title, String lede) {
         this.title = title;
         body.append("<header>\n<p class=\"kicker\">")
                 .append(Html.escape(kicker))
@@ -66,7 +66,7 @@ final class Report {
     }
 
     /** Starts a section; what follows belongs to it. */
-    Report section(String heading, String note) {
+    public Report section(String heading, String note) {
         closeSection();
         open = true;
         body.append("<section>\n<h2>").append(Html.escape(heading)).append("</h2>\n<p class=\"note\">");
@@ -79,7 +79,7 @@ final class Report {
      *
      * @param chosen first cell of the row to stress, or empty
      */
-    Report table(List<String> headings, List<List<String>> rows, String chosen) {
+    public Report table(List<String> headings, List<List<String>> rows, String chosen) {
         body.append(
                 "<div class=\"panel scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table\"><table>\n<thead><tr>");
         for (String heading : headings) {
@@ -101,7 +101,7 @@ final class Report {
     }
 
     /** A chart in a panel of its own. */
-    Report chart(Chart chart) {
+    public Report chart(Chart chart) {
         body.append("<div class=\"panel\">\n").append(chart.html()).append("</div>\n");
         return this;
     }
@@ -150,7 +150,7 @@ final class Report {
     }
 
     /** The whole document, with a last line about the machine. */
-    String html(String footer) {
+    public String html(String footer) {
         closeSection();
         return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n"
                 + "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n<title>"

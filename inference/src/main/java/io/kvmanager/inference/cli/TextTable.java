@@ -4,13 +4,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Rows and columns for a terminal: the first column to the left, the rest to the right unless told otherwise. */
-final class TextTable {
+public final class TextTable {
     private static final String GAP = "  ";
 
     private final List<List<String>> rows = new ArrayList<>();
     private final List<Integer> leftColumns = new ArrayList<>(List.of(0));
 
-    TextTable(String... headings) {
+    /** A table of so many columns, still without rows. */
+    public TextTable(String... headings) {
         rows.add(List.of(headings));
     }
 
@@ -30,7 +31,8 @@ final class TextTable {
         return this;
     }
 
-    TextTable row(String... cells) {
+    /** Adds a row of as many cells as there are headings. */
+    public TextTable row(String... cells) {
         return row(List.of(cells));
     }
 
@@ -56,7 +58,7 @@ final class TextTable {
     }
 
     /** Prints the headings dimmed, and the row that begins with {@code emphasised} in bold. */
-    void print(Console console, String emphasised) {
+    public void print(Console console, String emphasised) {
         List<String> lines = lines();
         console.line(console.dim(lines.getFirst()));
         for (int i = 1; i < lines.size(); i++) {

@@ -71,8 +71,8 @@ final class ReportTest {
                 .chart(bars)
                 .section(NASTY, NASTY)
                 .charts(Map.of(NASTY, layers))
-                .chart(new PointChart(NASTY, NASTY, NASTY, List.of(one), false))
-                .chart(new PointChart(NASTY, NASTY, NASTY, List.of(one), true))
+                .chart(new PointChart(NASTY, NASTY, NASTY, List.of(one), false, PointChart.Scale.LINEAR))
+                .chart(new PointChart(NASTY, NASTY, NASTY, List.of(one), true, PointChart.Scale.LOGARITHMIC))
                 .prompt(NASTY)
                 .texts(List.of(new Report.Text(NASTY, NASTY, NASTY, true)))
                 .facts(Map.of(NASTY, NASTY));

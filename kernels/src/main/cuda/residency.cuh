@@ -1,0 +1,67 @@
+// What the launches of a choice of tiles share. See selection.cu.
+#pragma once
+
+#include "layout.cuh"
+
+constexpr int CHOOSERS = 256;  // threads of choose, assign and invalidate
+constexpr double MASS_UNIT = 0x1p54;  // masses are summed up as integers: the same in any order
+
+typedef unsigned long long Mass;
+constexpr Mass ENDLESS = ~0ull;  // a need that no mass meets: only the limit ends the choice
+
+// The tables of a tile cache, as io.kvmanager.spi.TileResidency lays them out. 72 bytes.
+struct Residency {
+    const unsigned char* store;  // [homes][blockBytes] in mapped host memory
+    int* slotOfTile;             // [homes * kvHeads]
+    int* tileOfSlot;             // [slots]
+    int* referenced;             // [slots]
+    unsigned* stamp;             // [slots]
+    int* freeSlots;              // [slots], a stack
+    const int* blocks;           // [slots / kvHeads]
+    int* control;                // hand, step, free slots
+    int slots;
+};
+
+enum Control { HAND, STEP, FREE };
+
+// Scratch between the launches. 48 bytes.
+struct Choice {
+    unsigned* keys;   // [kvHeads][stride]
+    int* missTiles;   // [kvHeads][stride]; assign packs them together
+    int* missPlaces;  // [kvHeads][stride]: where in the tile list a miss belongs; then the slab tile of a packed miss
+    int* missCounts;  // [kvHeads + 1]; the last one is all of them
+    int* hitCounts;   // [kvHeads]
+    double* missed;   // [queryHeads]
+};
+
+// Masses of a step's blocks. 24 bytes.
+struct Masses {
+    const float* mass;  // [queryHeads][stride]
+    float* rest;        // [queryHeads][stride]
+    int stride;
+};
+
+// How tiles are chosen. 16 bytes.
+struct Rule {
+    Mass groupMass;  // to be covered, over the GQA group; or ENDLESS
+    int limit;       // most tiles of one KV head
+};
+
+__device__ inline int slabTile(const CacheShape& shape, const Residency& cache, int slot) {
+    return tileIndex(shape, cache.blocks[slot / shape.kvHeads], slot % shape.kvHeads);
+}
+
+// Counters of a FetchTally. 40 bytes.
+struct Tally {
+    double missedSum;
+    double missedMax;
+    long long hits;
+    long long misses;
+    long long bytes;
+};
+
+// Homes that were freed. The parameters carry them.
+struct Homes {
+    int count;
+    int homes[MAX_HOMES];
+};

@@ -1,0 +1,20 @@
+// A kernel as the engine knows it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../device/registration.h"
+
+namespace emulation {
+
+struct Kernel {
+    std::string name;
+    AnyFunction function;
+    Invoke invoke;
+    std::vector<Parameter> parameters;
+    size_t parameterBytes;
+    unsigned maxThreads;
+};
+
+}  // namespace emulation

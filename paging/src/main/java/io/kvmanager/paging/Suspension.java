@@ -1,0 +1,70 @@
+package io.kvmanager.paging;
+
+import org.jspecify.annotations.Nullable;
+
+/** Whether one sequence is suspended, and the moves out of device memory and back. */
+final class Suspension {
+    private final LayerBlocks[] layers;
+    private final HostCopies copies;
+    private final Reservation reservation;
+    private @Nullable SuspendedSequence moved;
+
+    Suspension(LayerBlocks[] layers, HostCopies copies, Reservation reservation) {
+        this.layers = layers;
+        this.copies = copies;
+        this.reservation = reservation;
+    }
+
+    boolean holds() {
+        return moved != null;
+    }
+
+    /** Moves every block to host memory; returns how many were copied. */
+    int moveOut() {
+        SuspendedSequence out = new SuspendedSequence(layers, copies);
+        int homes = out.newHomes();
+        reservation.begin(0, homes);
+        out.moveOut(reservation);
+        reservation.end();
+        moved = out;
+        return homes;
+    }
+
+    /** Moves every block back; returns how many were copied. */
+    int moveIn() {
+        SuspendedSequence out = require();
+        int blocks = out.newBlocks();
+        reservation.begin(blocks, 0);
+        out.moveIn(reservation);
+        reservation.end();
+        moved = null;
+        return blocks;
+    }
+
+    /** Device blocks that {@link #moveIn} takes now. */
+    int blocksToMoveIn() {
+        return require().newBlocks();
+    }
+
+    private SuspendedSequence require() {
+        SuspendedSequence out = moved;
+        if (out == null) {
+            throw new IllegalStateException("the sequence is not suspended");
+        }
+        return out;
+    }
+
+    /** Gives every home back. */
+    void release() {
+        if (moved != null) {
+            moved.release();
+        }
+    }
+
+    /** Adds its references to the recount, for audits. */
+    void count(int[] homeReferences) {
+        if (moved != null) {
+            moved.count(homeReferences);
+        }
+    }
+}
