@@ -59,7 +59,7 @@ public abstract class SuspensionContract {
     }
 
     static Stream<KvCacheContract.Case> pagedCases() {
-        String chunks = "chunks(1/.3/.5/.2,size=32,queries=8)";
+        String chunks = "chunks(1/.3/.5/.2,size=80,queries=8)";
         return Stream.concat(
                 KvCacheContract.cases().filter(testCase -> testCase.cache() != CacheName.FULL),
                 Stream.of(new KvCacheContract.Case(chunks, CacheName.PYRAMID_KCACHE, GEOMETRY, chunks)));

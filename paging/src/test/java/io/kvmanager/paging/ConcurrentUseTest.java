@@ -25,6 +25,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -99,7 +100,7 @@ class ConcurrentUseTest {
                     engine.token(sequence);
                     completed.incrementAndGet();
                 } catch (KvCacheException.OutOfMemory | KvCacheException.TooManySequences shortage) {
-                    Thread.yield(); // others hold what is missing; the next round tries again
+                    LockSupport.parkNanos(100_000); // others hold what is missing; the next round tries again
                 }
             }
         }
@@ -110,7 +111,7 @@ class ConcurrentUseTest {
             assertEquals(List.of(), cache.ledger().imbalances());
             assertEquals(List.of(), cache.audit());
             assertTrue(cache.memory().deviceBytes() <= cache.memory().deviceBytesAllocated());
-            Thread.yield();
+            LockSupport.parkNanos(20_000);
         }
     }
 

@@ -14,7 +14,7 @@ import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -26,7 +26,7 @@ final class ProbingKernels implements AttentionKernels {
     private final VirtualStream stream;
     private final SlotModel model;
     private final SlotProbes probes;
-    private final Map<TileList, List<Tile>> listed = new IdentityHashMap<>();
+    private final Map<TileList, List<Tile>> listed = new HashMap<>();
     private int[] dropped = {};
 
     /** A tile to read: of which KV head, of which logical block, where in the slab. */
@@ -128,7 +128,7 @@ final class ProbingKernels implements AttentionKernels {
     }
 
     private void requireTable(MemorySegment table, Expected expected, int role, String where) {
-        int slots = expected.positions().length;
+        int slots = expected.slots();
         int[] ids = ids(table, slots);
         over(table, ids, 0, false).go(() -> {
             SlotProbes.requireArrived(table, ids);
@@ -150,16 +150,15 @@ final class ProbingKernels implements AttentionKernels {
             MemorySegment out,
             MemorySegment logSumExp) {
         Expected expected = model.expected();
-        if (expected.positions().length != firstSlot + rows) {
-            throw new AssertionError(
-                    "a prompt attends to " + (firstSlot + rows) + " slots of " + expected.positions().length);
+        if (expected.slots() != firstSlot + rows) {
+            throw new AssertionError("a prompt attends to " + (firstSlot + rows) + " slots of " + expected.slots());
         }
         requireTable(keyTable, expected, SlotModel.KEY, "prompt");
         requireTable(valueTable, expected, SlotModel.VALUE, "prompt");
         stream.launch().writes(logSumExp).go(() -> {
             for (int row = 0; row < rows; row++) {
                 for (int head = 0; head < geometry.queryHeads(); head++) {
-                    float position = expected.positions()[firstSlot + row];
+                    float position = expected.position(firstSlot + row);
                     logSumExp.setAtIndex(JAVA_FLOAT, (long) row * geometry.queryHeads() + head, position);
                 }
             }
@@ -169,12 +168,12 @@ final class ProbingKernels implements AttentionKernels {
     @Override
     public void scores(MemorySegment q, MemorySegment keyTable, int tokens, AttentionWorkspace workspace) {
         Expected expected = model.expected();
-        if (expected.positions().length != tokens) {
-            throw new AssertionError("a token attends to " + tokens + " slots of " + expected.positions().length);
+        if (expected.slots() != tokens) {
+            throw new AssertionError("a token attends to " + tokens + " slots of " + expected.slots());
         }
         requireTable(keyTable, expected, SlotModel.KEY, "token");
         MemorySegment logSumExp = workspace.logSumExp();
-        float position = expected.positions()[tokens - 1];
+        float position = expected.position(tokens - 1);
         stream.launch().writes(logSumExp).go(() -> {
             for (int head = 0; head < geometry.queryHeads(); head++) {
                 logSumExp.setAtIndex(JAVA_FLOAT, head, position);
@@ -286,7 +285,7 @@ final class ProbingKernels implements AttentionKernels {
             for (int i = 0; i < count; i++) {
                 probes.requireSlot(
                         probes.row(ids, 0, firstSlot + i), layers[layer], SlotModel.KEY, 0, firstSlot + i, "pruning");
-                int position = layers[layer].positions()[firstSlot + i];
+                int position = layers[layer].position(firstSlot + i);
                 out.setAtIndex(JAVA_FLOAT, i, (position * 7919 % 101) / 101f); // any scores will do
             }
             for (int row = 0; row < rows; row++) {

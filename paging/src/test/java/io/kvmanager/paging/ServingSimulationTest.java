@@ -20,6 +20,8 @@ import org.junit.jupiter.api.Test;
  */
 class ServingSimulationTest {
     private static final long FIRST_SEED = 1_000_000;
+    private static final List<Compensation> COMPENSATIONS =
+            List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN);
 
     @Test
     void everySlotHoldsWhatItsOwnerWrote() {
@@ -62,7 +64,7 @@ class ServingSimulationTest {
                 .maxSequences(1)
                 .maxSequenceTokens(20 + random.nextInt(60))
                 .selection(new ValueSelection.TopN(1 + random.nextInt(4)))
-                .compensation(Compensation.values()[random.nextInt(3)])
+                .compensation(COMPENSATIONS.get(random.nextInt(3)))
                 .sinkBlocks(random.nextInt(3))
                 .recentTokens(random.nextInt(20))
                 .residentValueLayers(random.nextInt(2))
@@ -74,7 +76,7 @@ class ServingSimulationTest {
         int maxSequences = 1 + random.nextInt(5);
         MemoryPlan all = new PagedPlan(builder.maxSequences(maxSequences).build()).memoryPlan();
         int spare = random.nextInt(2 * one.sequenceBlocksPeak());
-        long slabBlocks = one.blocks() + (maxSequences > 1 ? spare : 0);
+        long slabBlocks = (long) one.blocks() + (maxSequences > 1 ? spare : 0);
         int hostBlocks = random.nextInt(3) == 0 ? 0 : random.nextInt(3 * one.sequenceBlocksPeak());
         return builder.deviceBytes(all.tableBytes()
                         + all.workspaceBytes()

@@ -71,10 +71,37 @@ final class SlotModel {
         return new Expected(ofLayer, sequence.positions(ofLayer), stamps.clone());
     }
 
-    /** A layer's slots: slot s holds position {@code positions[s]}, written by {@code stamps[positions[s]]}. */
-    record Expected(int layer, int[] positions, int[] stamps) {
+    /** A layer's slots at one moment: slot s holds position {@code positions[s]}. */
+    static final class Expected {
+        private final int layer;
+        private final int[] positions;
+        private final int[] stamps;
+
+        private Expected(int layer, int[] positions, int[] stamps) {
+            this.layer = layer;
+            this.positions = positions;
+            this.stamps = stamps;
+        }
+
+        int layer() {
+            return layer;
+        }
+
+        int slots() {
+            return positions.length;
+        }
+
+        int position(int slot) {
+            return positions[slot];
+        }
+
+        /** Stamp of the step that wrote a slot. */
         float stamp(int slot) {
             return stamps[positions[slot]];
+        }
+
+        float stampOfPosition(int position) {
+            return stamps[position];
         }
 
         float code(int role, int head, int slot) {

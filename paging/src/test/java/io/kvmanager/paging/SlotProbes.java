@@ -39,14 +39,14 @@ final class SlotProbes {
             throw new AssertionError(where + ": layer " + expected.layer() + " role " + role + " head " + head
                     + " slot "
                     + slot + " holds stamp " + stamp + " code " + code + " (position " + SlotModel.positionOf(code)
-                    + "), should be stamp " + expected.stamp(slot) + " position " + expected.positions()[slot]);
+                    + "), should be stamp " + expected.stamp(slot) + " position " + expected.position(slot));
         }
     }
 
     /** One tile of V, in a slab or a home. */
     void requireTile(long offset, int head, int block, Expected expected, MemorySegment memory) {
         int blockTokens = geometry.blockTokens();
-        int end = Math.min(expected.positions().length, (block + 1) * blockTokens);
+        int end = Math.min(expected.slots(), (block + 1) * blockTokens);
         for (int slot = block * blockTokens; slot < end; slot++) {
             long at = offset + (long) (slot % blockTokens) * geometry.rowBytes();
             float stamp = memory.get(JAVA_FLOAT, at);
@@ -54,7 +54,7 @@ final class SlotProbes {
             if (stamp != expected.stamp(slot) || code != expected.code(SlotModel.VALUE, head, slot)) {
                 throw new AssertionError("V of layer " + expected.layer() + " head " + head + " slot " + slot
                         + " holds stamp " + stamp + " position " + SlotModel.positionOf(code) + ", should be stamp "
-                        + expected.stamp(slot) + " position " + expected.positions()[slot]);
+                        + expected.stamp(slot) + " position " + expected.position(slot));
             }
         }
     }
@@ -89,7 +89,7 @@ final class SlotProbes {
         for (int head = 0; head < geometry.queryHeads(); head++) {
             long at = ((long) row * geometry.queryHeads() + head) * SlotModel.HEAD_SIZE;
             float code = q.getAtIndex(JAVA_FLOAT, at + 1);
-            if (q.getAtIndex(JAVA_FLOAT, at) != expected.stamps()[(int) position]
+            if (q.getAtIndex(JAVA_FLOAT, at) != expected.stampOfPosition((int) position)
                     || code != SlotModel.code(expected.layer(), SlotModel.QUERY, head, (int) position)) {
                 throw new AssertionError("query " + row + " of layer " + expected.layer() + " is of position "
                         + SlotModel.positionOf(code) + ", its statistics of " + position);
