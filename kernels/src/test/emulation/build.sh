@@ -3,14 +3,14 @@
 #
 #   build.sh OUTPUT_DIR [CUDA_SOURCE_DIR]
 #
-#     OUTPUT_DIR/libcuda.so.1     the driver, which JCuda and java.lang.foreign load in place of NVIDIA's
-#     OUTPUT_DIR/libkernels.so    the kernels of CUDA_SOURCE_DIR (kernels/src/main/cuda, if left out), loaded by the driver
-#     OUTPUT_DIR/libselftest.so   the kernels of selftest/, by which the emulation itself is tested
+#     libcuda.so.1              the driver, which JCuda and java.lang.foreign load in place of NVIDIA's
+#     libkernels.so             the kernels of CUDA_SOURCE_DIR (src/main/cuda if left out), which the driver loads
+#     libselftest.so            the kernels of selftest/, by which the emulation itself is tested
 #
 #   build.sh OUTPUT_DIR CUDA_SOURCE_DIR NAME
 #
-#     OUTPUT_DIR/libNAME.so       the kernels of CUDA_SOURCE_DIR, a changed copy of the sources, for the driver that is there.
-#                                 Copies that kept the time of their original (cp -p) are not compiled again.
+#     libNAME.so                the kernels of CUDA_SOURCE_DIR, a changed copy of the sources, for the driver that is
+#                               there; copies that kept the time of their original (cp -p) are not compiled again
 #
 # What is newer than its sources is kept. Without g++, or on anything but Linux on x86-64, nothing is built.
 set -euo pipefail
@@ -29,9 +29,10 @@ out=$(cd "$out" && pwd)
 
 # -ffp-contract=off: the same sums whatever the optimiser does.
 flags=(-std=c++17 -O2 -g1 -fPIC -ffp-contract=off -Wall -Wextra)
-# The compiler's calls before loads and stores (engine/access_check.h); TLS descriptors make shared memory cheaper to reach.
+# -fsanitize=thread: the compiler's calls before loads and stores, see engine/access_check.h. TLS descriptors make shared
+# memory cheaper to reach.
 device_flags=("${flags[@]}" -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-plt -mtls-dialect=gnu2
-    -Wno-unknown-pragmas -Wno-unused-parameter -Wno-tsan)
+    -Wno-unknown-pragmas -Wno-unused-parameter)
 
 # is_fresh OUTPUT SOURCES...
 is_fresh() {
@@ -94,20 +95,22 @@ compile_driver() {
 #   float* const parts = static_cast<float*>(emulation::dynamicShared());
 space='[[:space:]]*'
 alignment="((__align__|alignas|__attribute__)$space\(+[^)]*\)+$space)?"
-declaration="extern[[:space:]]+__shared__[[:space:]]+$alignment([A-Za-z_][A-Za-z0-9_:[:space:]]*[[:space:]])([A-Za-z_][A-Za-z0-9_]*)$space\[\]$space;"
+name_pattern='[A-Za-z_][A-Za-z0-9_]*'
+type_pattern='[A-Za-z_][A-Za-z0-9_:[:space:]]*[[:space:]]'
+declaration="extern[[:space:]]+__shared__[[:space:]]+$alignment($type_pattern)($name_pattern)$space\[\]$space;"
 dynamic_shared="s/$declaration/\3* const \4 = static_cast<\3*>(emulation::dynamicShared());/"
 
 # The kernels of a preprocessed text, one "name" or "bounds|name" a line.
 list_kernels() {
     local bounds="(__launch_bounds__$space\([^()]*\)$space)?" void="(void[[:space:]]+)?"
     tr '\n' ' ' < "$1" \
-        | grep -oE "__global__[[:space:]]+$void$bounds$void[A-Za-z_][A-Za-z0-9_]*$space\(" \
+        | grep -oE "__global__[[:space:]]+$void$bounds$void$name_pattern$space\(" \
         | sed -E 's/^__global__//; s/void[[:space:]]//; s/[[:space:]]*\($//; s/[[:space:]]//g' \
         | sed -E 's/__launch_bounds__\(([^(),]*)[^()]*\)/\1|/'
 }
 
-# compile_kernels SOURCE OBJECT: one .cu file. The first pass expands macros and keeps CUDA's qualifiers, by which kernels and
-# dynamic shared memory are found; the second compiles the text with a registration for every kernel.
+# compile_kernels SOURCE OBJECT: one .cu file. The first pass expands macros and keeps CUDA's qualifiers, by
+# which kernels and dynamic shared memory are found; the second compiles the text with a registration for every kernel.
 compile_kernels() {
     local source=$1 object=$2 line text
     text=${object%.o}.cpp

@@ -1,4 +1,5 @@
-// Device functions that are plain arithmetic. Approximate intrinsics are exact here: tests compare with a tolerance anyway.
+// Device functions that are plain arithmetic. Approximate intrinsics are exact here: tests compare with a tolerance
+// anyway.
 #pragma once
 
 inline float __expf(float x) { return expf(x); }

@@ -31,7 +31,8 @@ void atomicAccess(const void* address, size_t bytes);
 // Lets the other threads run, so that the owner of a lock can release it.
 void yield();
 
-// What a thread knows about itself never changes while it runs; "const" lets g++ ask once, as the hardware's registers do.
+// What a thread knows about itself never changes while it runs; "const" lets g++ ask once, as the hardware's
+// registers do.
 uint3 threadIndex() __attribute__((const));
 uint3 blockIndex() __attribute__((const));
 uint3 blockShape() __attribute__((const));

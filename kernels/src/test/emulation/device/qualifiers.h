@@ -1,5 +1,5 @@
-// Qualifiers that build.sh must still see in the preprocessed text (it finds the kernels and the dynamic shared memory by
-// them); this file is therefore included in the second pass only.
+// Qualifiers that build.sh must still see in the preprocessed text (it finds the kernels and the dynamic shared
+// memory by them); this file is therefore included in the second pass only.
 #pragma once
 
 #define __global__ __attribute__((used))

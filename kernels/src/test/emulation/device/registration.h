@@ -1,5 +1,5 @@
-// How a kernel library tells the engine about its kernels: build.sh writes one Registration per kernel. The template takes
-// the parameters from the function's type.
+// How a kernel library tells the engine about its kernels: build.sh writes one Registration per kernel. The template
+// takes the parameters from the function's type.
 #pragma once
 
 #include <stddef.h>

@@ -32,8 +32,9 @@ long kv_emulation_count(const char* what) {
     return found == counts.end() ? UNKNOWN : found->second;
 }
 
-// Makes the nth call or launch from now fail: device_memory, host_memory, stream, event, graph, module, context or launch.
-// nth 0 takes the fault back. A launch fails when it runs, and for good; its result should be one of 700 and above.
+// Makes the nth call or launch from now fail: device_memory, host_memory, stream, event, graph, module, context or
+// launch. nth 0 takes the fault back. A launch fails when it runs, and for good; its result should be one of 700 and
+// above.
 void kv_emulation_fail(const char* what, long nth, int result) {
     std::lock_guard<std::mutex> lock(driver.mutex);
     driver.faults[what] = {nth, result};
@@ -74,8 +75,8 @@ const char* kv_emulation_failure() {
     return driver.lastFailure.c_str();
 }
 
-// A new driver in a new process, as far as a program can tell: every object and failure is gone, counters and faults too, and
-// the options are those of the environment. Threads must set their current context again.
+// A new driver in a new process, as far as a program can tell: every object and failure is gone, counters and faults
+// too, and the options are those of the environment. Threads must set their current context again.
 void kv_emulation_reset() {
     std::lock_guard<std::mutex> lock(driver.mutex);
     discardGraphs();

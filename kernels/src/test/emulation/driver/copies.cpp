@@ -5,7 +5,7 @@
 //   page-locked host -> device     host bytes are read when the copy runs   returns when the copy has run
 //   device -> pageable host        returns when the copy has run            returns when the copy has run
 //   device -> page-locked host     written when the copy runs               returns when the copy has run
-//   device -> device, fills        run in the stream                        run in the default stream, the host does not wait
+//   device -> device, fills        run in the stream                        run in the default stream, without a wait
 //
 // A range that is not wholly inside of one allocation is refused.
 #include <cstring>
@@ -14,6 +14,7 @@
 #include "../engine/address_space.h"
 #include "../engine/library.h"
 #include "../engine/random.h"
+#include "pages.h"
 #include "streams.h"
 
 namespace emulation {
@@ -29,7 +30,7 @@ bool isPageLocked(const void* host, size_t bytes) {
 
 // Device memory or page-locked memory under its device address, or a variable of the kernels' library.
 bool isDeviceRange(CUdeviceptr start, size_t bytes) {
-    return addressSpace.find(start, bytes) != nullptr || libraryImage().contains(start, bytes);
+    return addressSpace.find(start, bytes) != nullptr || isInImage(start, bytes);
 }
 
 void* at(CUdeviceptr address) { return reinterpret_cast<void*>(address); }

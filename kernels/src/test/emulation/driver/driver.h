@@ -8,8 +8,6 @@
 #include <mutex>
 #include <string>
 
-#include "pages.h"
-
 using CUresult = int;
 using CUdevice = int;
 using CUdeviceptr = unsigned long long;
@@ -87,16 +85,10 @@ bool hasContext();
 
 enum class Needs { Nothing, Driver, Context };
 
-// One caller at a time; what a call did on the device is over when it returns.
-struct Frame {
-    std::lock_guard<std::mutex> lock{driver.mutex};
-    ~Frame() { closeDeviceMemory(); }
-};
-
 // The frame of every driver call, and the checks that come first.
 template <class Body>
 CUresult call(Needs needs, Body body) {
-    Frame frame;
+    std::lock_guard<std::mutex> lock(driver.mutex);
     if (needs != Needs::Nothing && !driver.initialised) {
         return NOT_INITIALIZED;
     }

@@ -1,8 +1,8 @@
 // Stream capture and graphs.
 //
-// A captured graph keeps only the dependencies that the program made: order within a stream, and waits for events. In eager
-// order a launch runs the nodes as they were captured; in lazy order in any order that the dependencies allow, drawn from the
-// seed, so that a join or a fork that was forgotten shows.
+// A captured graph keeps only the dependencies that the program made: order within a stream, and waits for events. In
+// eager order a launch runs the nodes as they were captured; in lazy order in any order that the dependencies allow,
+// drawn from the seed, so that a join or a fork that was forgotten shows.
 #include <algorithm>
 #include <numeric>
 

@@ -3,8 +3,8 @@
 //   device   | guard page | canary ... | allocation, to a multiple of 256 bytes | guard page |
 //   host     | guard page | allocation, from the start of a page | ... canary   | guard page |
 //
-// Kernels and copies are checked to the byte before they touch anything (engine/access_check.h, copies.cpp). Guard pages and
-// canaries are for what cannot be checked: code of the host. Fresh memory reads as NaN.
+// Kernels and copies are checked to the byte before they touch anything (engine/access_check.h, copies.cpp). Guard
+// pages and canaries are for what cannot be checked: code of the host. Fresh memory reads as NaN.
 #include <algorithm>
 
 #include "../engine/access_check.h"
@@ -30,7 +30,8 @@ bool isFrameIntact(const Allocation& allocation) {
         return true;
     };
     uintptr_t end = allocation.start + allocation.bytes;
-    return intact(allocation.start / PAGE_BYTES * PAGE_BYTES, allocation.start) && intact(end, roundUp(end, PAGE_BYTES));
+    uintptr_t firstPage = allocation.start / PAGE_BYTES * PAGE_BYTES;
+    return intact(firstPage, allocation.start) && intact(end, roundUp(end, PAGE_BYTES));
 }
 
 MemoryUse useOf(MemoryKind kind) {
@@ -88,6 +89,7 @@ CUresult release(uintptr_t start, MemoryKind kind) {
     }
     addressSpace.remove(start);
     unmapPages(allocation);
+    closeDeviceMemory();
     return driver.stickyResult;
 }
 

@@ -1,5 +1,5 @@
-// Modules, functions and launches. The image of a module is not executed: it must be PTX that has the entry, and the code is
-// what g++ made of the same source (engine/library.h).
+// Modules, functions and launches. The image of a module is not executed: it must be PTX that has the entry, and the
+// code is what g++ made of the same source (engine/library.h).
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -47,7 +47,10 @@ bool declares(const std::string& ptx, const std::string& keyword, const std::str
         size_t start = declaration.find(name);
         while (start != std::string::npos) {
             auto isNamePart = [&](size_t i) {
-                return i < declaration.size() && (isalnum(declaration[i]) != 0 || strchr("_$", declaration[i]) != nullptr);
+                if (i >= declaration.size()) {
+                    return false;
+                }
+                return isalnum(declaration[i]) != 0 || declaration[i] == '_' || declaration[i] == '$';
             };
             if (!isNamePart(start - 1) && !isNamePart(start + name.size())) {
                 return true;
@@ -68,7 +71,9 @@ void run(const Kernel& kernel, const LaunchShape& shape, const std::vector<char>
         failContext(injected, "cuda emulation: kernel " + kernel.name + ": the failure that a test asked for");
         return;
     }
-    uint64_t seed = driver.options.seed == 0 ? 0 : driver.options.seed * 1'000'003 + static_cast<uint64_t>(driver.launches);
+    // Another order for every launch, the same ones in every run.
+    uint64_t seed = driver.options.seed * 1'000'003 + static_cast<uint64_t>(driver.launches);
+    seed = driver.options.seed == 0 ? 0 : seed;
     LaunchFailure failure = runLaunch(kernel, shape, arguments.data(), seed);
     if (failure.code != 0) {
         failContext(failure.code, failure.line);

@@ -40,8 +40,8 @@ int patternFile() {
     return file;
 }
 
-// Says what happened if it was ours, and leaves the rest to the handler that was there before: the JVM's, which uses this
-// signal for purposes of its own too.
+// Says what happened if it was ours, and leaves the rest to the handler that was there before: the JVM's, which uses
+// this signal for purposes of its own too.
 void onFault(int signal, siginfo_t* info, void* context) {
     auto address = reinterpret_cast<uintptr_t>(info->si_addr);
     if (address - deviceStart < DEVICE_ADDRESSES) {

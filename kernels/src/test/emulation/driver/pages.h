@@ -1,6 +1,7 @@
-// Pages for allocations, with inaccessible ones around them. Device memory comes from one reserved range of addresses; while
-// there is little of it, it is accessible only as long as work of the device is done: host code that follows a device pointer
-// ends the process, as it would with a real device, and one line says so. Addresses are never used again.
+// Pages for allocations, with inaccessible ones around them. Device memory comes from one reserved range of
+// addresses; while there is little of it, it is closed from the moment that the host has waited for the device until
+// the device works again: host code that follows a device pointer ends the process, as it would with a real device,
+// and one line says so. Addresses are never used again.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +21,10 @@ uintptr_t mapPages(size_t bytes, MemoryKind kind);
 // Gives the pages of an allocation back.
 void unmapPages(const Allocation& allocation);
 
-// Changing the protection costs some 50 microseconds per MiB in use, with every call that does something; beyond this it is
-// left open.
-constexpr size_t MAX_HIDDEN_BYTES = 2 << 20;
+// Changing the protection costs some 50 microseconds per MiB in use; beyond this it is left open.
+constexpr size_t MAX_HIDDEN_BYTES = 512 << 10;
 
-// Before anything of the device's is done; the end of the driver call closes it again.
+// Before anything of the device's is done, and when the host has waited for it.
 void openDeviceMemory();
 void closeDeviceMemory();
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "pages.h"
+
 namespace emulation {
 
 namespace {
@@ -171,11 +173,13 @@ void finishAll() {
 void hostWaits(const Position& position) {
     driver.synchronisations++;
     finish(position);
+    closeDeviceMemory();
 }
 
 void hostWaitsForAll() {
     driver.synchronisations++;
     finishAll();
+    closeDeviceMemory();
 }
 
 bool isCapturing(const Stream& stream) { return stream.capture != nullptr; }

@@ -1,8 +1,8 @@
 // Streams, events and the order in which submitted work is done.
 //
-// A stream is a queue. In eager order work is done when it is submitted; in lazy order only when somebody waits for it, and then
-// no more of it than that wait needs. A wait of one stream for another that the program forgot is therefore missing in lazy
-// order, and the reader finds what was there before.
+// A stream is a queue. In eager order work is done when it is submitted; in lazy order only when somebody waits for
+// it, and then no more of it than that wait needs. A wait of one stream for another that the program forgot is
+// therefore missing in lazy order, and the reader finds what was there before.
 #pragma once
 
 #include <deque>

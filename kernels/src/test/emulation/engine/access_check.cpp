@@ -39,8 +39,8 @@ struct CallSite {
 // An access that is to none of the ranges that were looked up last.
 void checkElsewhere(uintptr_t address, size_t bytes, Access access, void* caller) {
     if (address - block.dynamicShared.start < MAX_SHARED_BYTES) {
-        failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at byte %zu of %zu bytes of dynamic shared memory%s", verb(access), bytes,
-                   static_cast<size_t>(address - block.dynamicShared.start), block.dynamicShared.bytes,
+        failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at byte %zu of %zu bytes of dynamic shared memory%s", verb(access),
+                   bytes, static_cast<size_t>(address - block.dynamicShared.start), block.dynamicShared.bytes,
                    CallSite(caller).text);
     }
     if (const Allocation* allocation = addressSpace.find(address, bytes); allocation != nullptr) {
@@ -48,7 +48,7 @@ void checkElsewhere(uintptr_t address, size_t bytes, Access access, void* caller
         nextRecent = (nextRecent + 1) % RECENT_RANGES;
         return;
     }
-    if (!libraryImage().contains(address, bytes)) {
+    if (!isInImage(*block.kernel->library, address, bytes)) {
         failLaunch(ILLEGAL_ADDRESS, "%s %zu bytes at 0x%zx, %s%s", verb(access), bytes, static_cast<size_t>(address),
                    addressSpace.describe(address).c_str(), CallSite(caller).text);
     }
@@ -85,7 +85,8 @@ inline __attribute__((always_inline)) void check(const void* pointer, size_t byt
 }
 
 // An access by one instruction, which needs a multiple of its size as its address.
-inline __attribute__((always_inline)) void checkAligned(const void* pointer, size_t bytes, Access access, void* caller) {
+inline __attribute__((always_inline)) void checkAligned(
+    const void* pointer, size_t bytes, Access access, void* caller) {
     if ((reinterpret_cast<uintptr_t>(pointer) & (bytes - 1)) != 0) {
         failLaunch(MISALIGNED_ADDRESS, "%s %zu bytes at 0x%zx, which is not a multiple of %zu%s", verb(access), bytes,
                    reinterpret_cast<size_t>(pointer), bytes, CallSite(caller).text);
@@ -130,6 +131,10 @@ void __tsan_write2(void* p) { emulation::checkAligned(p, 2, Access::Write, __bui
 void __tsan_write4(void* p) { emulation::checkAligned(p, 4, Access::Write, __builtin_return_address(0)); }
 void __tsan_write8(void* p) { emulation::checkAligned(p, 8, Access::Write, __builtin_return_address(0)); }
 void __tsan_write16(void* p) { emulation::checkAligned(p, 16, Access::Write, __builtin_return_address(0)); }
-void __tsan_read_range(void* p, size_t bytes) { emulation::check(p, bytes, Access::Read, __builtin_return_address(0)); }
-void __tsan_write_range(void* p, size_t bytes) { emulation::check(p, bytes, Access::Write, __builtin_return_address(0)); }
+void __tsan_read_range(void* p, size_t bytes) {
+    emulation::check(p, bytes, Access::Read, __builtin_return_address(0));
+}
+void __tsan_write_range(void* p, size_t bytes) {
+    emulation::check(p, bytes, Access::Write, __builtin_return_address(0));
+}
 }

@@ -1,7 +1,7 @@
 // Checks every access of a kernel to memory.
 //
-// The kernels are compiled with -fsanitize=thread, which makes g++ call a function before each load and store; the functions
-// are ours (access_check.cpp), not the sanitizer's. An access is legal if it lies, to the byte, in
+// The kernels are compiled with -fsanitize=thread, which makes g++ call a function before each load and store; the
+// functions are ours (access_check.cpp), not the sanitizer's. An access is legal if it lies, to the byte, in
 //
 //   the thread's own stack          local arrays
 //   static or dynamic shared memory also watched for races between barriers (shared_races.h)

@@ -84,6 +84,9 @@ struct Block {
 // Hidden: no other library has one, so the compiler can reach it directly.
 extern __attribute__((visibility("hidden"))) Block block;
 
+// The file without its folders.
+const char* fileName(const Site& site);
+
 // Leaves the running fiber; it goes on when the scheduler finds it ready.
 void yieldToScheduler();
 

@@ -75,7 +75,8 @@ void completeCollective(Warp& warp, unsigned mask) {
     const Thread& first = warp.threads[__builtin_ctz(lanes)];
     if (const Thread* other = stranger(warp, lanes); other != nullptr) {
         failLaunch(LAUNCH_FAILED, "lanes of one warp meet in different collectives: lane %u at %s:%d, lane %u at %s:%d",
-                   first.lane, first.site.file, first.site.line, other->lane, other->site.file, other->site.line);
+                   first.lane, fileName(first.site), first.site.line, other->lane, fileName(other->site),
+                   other->site.line);
         return;
     }
     if (first.operation == Collective::Sync) {
@@ -92,7 +93,8 @@ void completeCollective(Warp& warp, unsigned mask) {
 uint64_t collective(Collective operation, unsigned mask, uint64_t value, int sourceLane, Site site) {
     Thread& thread = *block.current;
     if ((mask >> thread.lane & 1) == 0) {
-        failLaunch(LAUNCH_FAILED, "lane %u is not in its own mask %08x at %s:%d", thread.lane, mask, site.file, site.line);
+        failLaunch(LAUNCH_FAILED, "lane %u is not in its own mask %08x at %s:%d", thread.lane, mask, fileName(site),
+                   site.line);
     }
     thread.operation = operation;
     thread.mask = mask;
@@ -126,7 +128,7 @@ unsigned activeMask() {
 }
 
 void trap(Site site) {
-    failLaunch(ILLEGAL_INSTRUCTION, "trap at %s:%d", site.file, site.line);
+    failLaunch(ILLEGAL_INSTRUCTION, "trap at %s:%d", fileName(site), site.line);
     __builtin_unreachable();
 }
 

@@ -1,7 +1,7 @@
 # void emulation_switch(void** saveStackPointer, void* targetStackPointer)
 #
-# Leaves the running stack and continues on another one. What the System V x86-64 calling convention lets a callee change is
-# already saved by the caller; the six registers here and the stack pointer are all that is left.
+# Leaves the running stack and continues on another one. What the System V x86-64 calling convention lets a callee
+# change is already saved by the caller; the six registers here and the stack pointer are all that is left.
     .text
     .globl emulation_switch
     .type emulation_switch, @function

@@ -8,7 +8,10 @@
 
 namespace emulation {
 
+struct Library;
+
 struct Kernel {
+    const Library* library;
     std::string name;
     AnyFunction function;
     Invoke invoke;

@@ -10,6 +10,7 @@
 
 #include "access_check.h"
 #include "random.h"
+#include "shared_races.h"
 
 extern "C" void emulation_switch(void** saveStackPointer, void* targetStackPointer);
 
@@ -61,19 +62,21 @@ void* freshStack(unsigned number) {
     return top;
 }
 
-// NaN for every floating-point type, -1 for int: what was not written in this block is not zero. Of the static memory, which
-// belongs to all kernels of the library, only what the last block wrote needs it.
+// NaN for every floating-point type, -1 for int: what was not written in this block is not zero. Of the static
+// memory, which belongs to all kernels of the library, only what the last block wrote needs it.
 void poisonShared(const Region& staticShared) {
     constexpr int POISON = 0xFF;
     if (staticShared.start != block.staticShared.start) {
         memset(reinterpret_cast<void*>(staticShared.start), POISON, staticShared.bytes);
     } else if (block.writtenFrom < block.writtenTo) {
-        memset(reinterpret_cast<void*>(staticShared.start + block.writtenFrom), POISON, block.writtenTo - block.writtenFrom);
+        void* first = reinterpret_cast<void*>(staticShared.start + block.writtenFrom);
+        memset(first, POISON, block.writtenTo - block.writtenFrom);
     }
     memset(reinterpret_cast<void*>(block.dynamicShared.start), POISON, block.dynamicShared.bytes);
     block.writtenFrom = staticShared.bytes;
     block.writtenTo = 0;
     block.staticShared = staticShared;
+    reserveHistory();
 }
 
 void startBlock(const Region& staticShared) {
@@ -144,9 +147,10 @@ void releaseBarrier() {
         if (first == nullptr) {
             first = &thread;
         } else if (first->site.line != thread.site.line || strcmp(first->site.file, thread.site.file) != 0) {
-            failLaunch(LAUNCH_FAILED, "threads of one block wait at different barriers: (%u,%u,%u) at %s:%d, (%u,%u,%u) at %s:%d",
-                       first->index.x, first->index.y, first->index.z, first->site.file, first->site.line,
-                       thread.index.x, thread.index.y, thread.index.z, thread.site.file, thread.site.line);
+            failLaunch(LAUNCH_FAILED,
+                       "threads of one block wait at different barriers: (%u,%u,%u) at %s:%d, (%u,%u,%u) at %s:%d",
+                       first->index.x, first->index.y, first->index.z, fileName(first->site), first->site.line,
+                       thread.index.x, thread.index.y, thread.index.z, fileName(thread.site), thread.site.line);
             return;
         }
         all = all && thread.value != 0;
@@ -172,25 +176,29 @@ void reportDeadlock() {
             collectiveExample = collectiveExample == nullptr ? &thread : collectiveExample;
         }
     }
-    char text[400];
-    int used = 0;
+    auto describe = [](unsigned waiting, const char* where, const Thread& example) {
+        const uint3& index = example.index;
+        return "; " + std::to_string(waiting) + " wait " + where + ", thread (" + std::to_string(index.x) + ","
+               + std::to_string(index.y) + "," + std::to_string(index.z) + ") of them at "
+               + fileName(example.site) + ":" + std::to_string(example.site.line);
+    };
+    std::string text;
     if (collectiveExample != nullptr) {
         const Thread& t = *collectiveExample;
         unsigned absent = t.mask & t.warp->present & ~t.warp->exited & ~t.warp->waiting;
-        used = snprintf(text, sizeof text, "; %u wait in a warp collective, thread (%u,%u,%u) of them at %s:%d for lanes %08x",
-                        inCollective, t.index.x, t.index.y, t.index.z, t.site.file, t.site.line,
-                        absent != 0 ? absent : t.mask);
+        char lanes[32];
+        snprintf(lanes, sizeof lanes, " for lanes %08x", absent != 0 ? absent : t.mask);
+        text += describe(inCollective, "in a warp collective", t) + lanes;
     }
     if (barrierExample != nullptr) {
-        const Thread& t = *barrierExample;
-        snprintf(text + used, sizeof text - used, "; %u wait at a barrier, thread (%u,%u,%u) of them at %s:%d",
-                 block.atBarrier, t.index.x, t.index.y, t.index.z, t.site.file, t.site.line);
+        text += describe(block.atBarrier, "at a barrier", *barrierExample);
     }
-    failLaunch(LAUNCH_FAILED, "deadlock: %u of %u threads have exited%s", block.exited, block.threadCount, text);
+    failLaunch(LAUNCH_FAILED, "deadlock: %u of %u threads have exited%s", block.exited, block.threadCount,
+               text.c_str());
 }
 
 void runBlock(Random& random) {
-    startBlock(staticShared());
+    startBlock(staticShared(*block.kernel->library));
     unsigned warpCount = (block.threadCount + WARP_LANES - 1) / WARP_LANES;
     static std::vector<unsigned> warpOrder, laneOrder;
     while (block.exited < block.threadCount && failure.code == 0) {
@@ -217,10 +225,16 @@ void runBlock(Random& random) {
 
 }  // namespace
 
+const char* fileName(const Site& site) {
+    const char* slash = strrchr(site.file, '/');
+    return slash == nullptr ? site.file : slash + 1;
+}
+
 void yieldToScheduler() { emulation_switch(&block.current->stackPointer, block.schedulerStack); }
 
 void failLaunch(int code, const char* format, ...) {
-    char text[700];
+    // Long enough for a path and a kernel's name; what is longer is cut off.
+    char text[1000];
     int used = snprintf(text, sizeof text, "cuda emulation: kernel %s, block (%u,%u,%u)", block.kernel->name.c_str(),
                         block.index.x, block.index.y, block.index.z);
     if (block.current != nullptr) {

@@ -3,13 +3,11 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include <cstring>
+#include <algorithm>
 
 extern "C" void* __tls_get_addr(size_t* moduleAndOffset);
 
 namespace emulation {
-
-namespace {
 
 struct Library {
     void* handle = nullptr;
@@ -17,6 +15,8 @@ struct Library {
     size_t tlsModule = 0, tlsBytes = 0;
     std::map<std::string, Kernel> kernels;
 };
+
+namespace {
 
 // Libraries stay loaded: a launch that is still queued may use a kernel of an earlier one.
 std::map<std::string, Library> libraries;
@@ -50,7 +50,7 @@ int readSegments(dl_phdr_info* info, size_t, void* argument) {
 
 void registerKernel(const char* name, AnyFunction function, Invoke invoke, const Parameter* parameters, size_t count,
                     size_t parameterBytes, unsigned maxThreads) {
-    Kernel kernel{name, function, invoke, {parameters, parameters + count}, parameterBytes, maxThreads};
+    Kernel kernel{loading, name, function, invoke, {parameters, parameters + count}, parameterBytes, maxThreads};
     loading->kernels.emplace(name, std::move(kernel));
 }
 
@@ -98,14 +98,21 @@ Region findGlobal(const char* name) {
     return {reinterpret_cast<uintptr_t>(address), symbol->st_size};
 }
 
-Region libraryImage() { return current->image; }
+bool isInImage(uintptr_t address, size_t bytes) {
+    return std::any_of(libraries.begin(), libraries.end(),
+                       [&](const auto& entry) { return isInImage(entry.second, address, bytes); });
+}
 
-Region staticShared() {
-    if (current->tlsBytes == 0) {
+bool isInImage(const Library& library, uintptr_t address, size_t bytes) {
+    return library.image.contains(address, bytes);
+}
+
+Region staticShared(const Library& library) {
+    if (library.tlsBytes == 0) {
         return {};
     }
-    size_t moduleAndOffset[2] = {current->tlsModule, 0};
-    return {reinterpret_cast<uintptr_t>(__tls_get_addr(moduleAndOffset)), current->tlsBytes};
+    size_t moduleAndOffset[2] = {library.tlsModule, 0};
+    return {reinterpret_cast<uintptr_t>(__tls_get_addr(moduleAndOffset)), library.tlsBytes};
 }
 
 }  // namespace emulation

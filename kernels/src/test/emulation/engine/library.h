@@ -1,4 +1,4 @@
-// The loaded kernel library: its kernels, and where its memory lies.
+// Loaded kernel libraries: their kernels, and where their memory lies.
 #pragma once
 
 #include <map>
@@ -27,9 +27,10 @@ const Kernel* findKernel(const std::string& name);
 // A __device__ or __constant__ variable of the kernel library; bytes is 0 where there is none.
 Region findGlobal(const char* name);
 
-// Code, constants and __device__ variables.
-Region libraryImage();
+// Whether a range lies in the code, constants or __device__ variables of a library.
+bool isInImage(uintptr_t address, size_t bytes);
+bool isInImage(const Library& library, uintptr_t address, size_t bytes);
 // Static shared memory of the calling thread, which is the one that runs the blocks.
-Region staticShared();
+Region staticShared(const Library& library);
 
 }  // namespace emulation

@@ -28,7 +28,9 @@ class Random {
             return;
         }
         for (size_t i = count; i > 1; i--) {
-            std::swap(order[i - 1], order[next() % i]);
+            // The upper half of a product is a number below i, without a division.
+            size_t drawn = static_cast<size_t>((next() >> 32) * i >> 32);
+            std::swap(order[i - 1], order[drawn]);
         }
     }
 

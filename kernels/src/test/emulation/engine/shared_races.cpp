@@ -4,22 +4,11 @@
 
 namespace emulation {
 
+History* sharedWords;
+
 namespace {
 
 constexpr size_t WORD_BYTES = 4;
-
-// clock 0 is before every barrier: nobody yet.
-struct Touch {
-    uint32_t clock;
-    uint16_t thread;
-    Access access;
-};
-
-struct History {
-    Touch write, read, otherRead;
-    // Whether the word's bytes remember for themselves: if this is not before the last barrier.
-    uint32_t splitClock;
-};
 
 std::vector<History> words, singleBytes;
 
@@ -36,11 +25,15 @@ inline bool isOrdered(const Touch& earlier, const Thread& now) {
     return earlier.clock < block.barrierClock || earlier.thread == now.number || isOrderedInWarp(earlier, now);
 }
 
-inline void rememberRead(History& history, const Touch& touch, const Thread& now) {
-    if (history.read.thread == touch.thread || isOrdered(history.read, now)) {
-        history.read = touch;
-    } else {
-        history.otherRead = touch;
+// A second reader is kept if it is of another warp than the first, or as long as there is none of another warp.
+void rememberRead(History& history, const Touch& touch, const Thread& now) {
+    auto warpOf = [](const Touch& t) { return t.thread / WARP_LANES; };
+    Touch& first = history.read;
+    Touch& second = history.otherRead;
+    if (isOrdered(first, now)) {
+        first = touch;
+    } else if (warpOf(touch) != warpOf(first) || second.clock < block.barrierClock || warpOf(second) == warpOf(first)) {
+        second = touch;
     }
 }
 
@@ -73,18 +66,18 @@ void split(size_t word) {
     words[word].splitClock = block.clock;
 }
 
-void reserve() {
+}  // namespace
+
+void reserveHistory() {
     size_t bytes = block.dynamicOffset() + MAX_SHARED_BYTES;
     if (singleBytes.size() < bytes) {
         singleBytes.resize(bytes);
         words.resize(bytes / WORD_BYTES);
+        sharedWords = words.data();
     }
 }
 
-}  // namespace
-
-void checkRace(size_t offset, size_t bytes, Access access, void* caller) {
-    reserve();
+void visitShared(size_t offset, size_t bytes, Access access, void* caller) {
     const Thread& now = *block.current;
     Touch touch{block.clock, now.number, access};
     for (size_t at = offset; at < offset + bytes;) {

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Kernels compute under the emulation what CUDA says they do, and what is wrong in one is named. */
 @Tag(EmulatedDriver.TAG)
@@ -207,6 +208,20 @@ class EmulatedKernelsTest {
         program.launch("passOn", 1, 32, 0, target, 0);
         expectFailure(
                 CUresult.CUDA_ERROR_LAUNCH_FAILED, "kernel passOn", "static shared memory", "since the last barrier");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"ownBytes", "readByAll", "readByTwoWarps", "addThenRead", "halfWarps", "vectors"})
+    void sharedMemoryNeedsABarrierBetweenUses(String kernel) {
+        CUdeviceptr target = program.allocate(64);
+        for (int seed = 0; seed < 5; seed++) {
+            driver.set("seed", seed);
+            program.launch(kernel, 2, 64, 0, target, 1);
+            SelftestProgram.check(SelftestProgram.finish());
+        }
+        driver.set("seed", 0);
+        program.launch(kernel, 2, 64, 0, target, 0);
+        expectFailure(CUresult.CUDA_ERROR_LAUNCH_FAILED, "kernel " + kernel, "since the last barrier");
     }
 
     @ParameterizedTest

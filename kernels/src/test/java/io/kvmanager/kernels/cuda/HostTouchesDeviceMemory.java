@@ -12,6 +12,7 @@ final class HostTouchesDeviceMemory {
     public static void main(String[] arguments) {
         try (SelftestProgram program = new SelftestProgram(EmulatedDriver.fresh())) {
             CUdeviceptr pointer = program.upload(1, 2);
+            SelftestProgram.check(SelftestProgram.finish());
             long address = SelftestProgram.address(pointer);
             float value = MemorySegment.ofAddress(address).reinterpret(8).getAtIndex(ValueLayout.JAVA_FLOAT, 1);
             throw new IllegalStateException("the host read " + value + " from device memory");

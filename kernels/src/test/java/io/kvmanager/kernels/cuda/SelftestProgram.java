@@ -46,7 +46,13 @@ final class SelftestProgram implements AutoCloseable {
             "trapped",
             "shuffles",
             "votes",
-            "blockVotes");
+            "blockVotes",
+            "ownBytes",
+            "readByAll",
+            "readByTwoWarps",
+            "addThenRead",
+            "halfWarps",
+            "vectors");
 
     private final CUdevice device = new CUdevice();
     private final CUmodule module = new CUmodule();
