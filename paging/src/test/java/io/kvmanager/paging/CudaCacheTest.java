@@ -13,8 +13,8 @@ import org.junit.jupiter.api.extension.ExtendWith;
 @Tag("gpu")
 @ExtendWith(CudaAvailable.class)
 class CudaCacheTest extends KvCacheContract {
-    private static final Set<String> TAKEN = Set.of(
-            "full as it comes", "paged F32", "half", "layers(1/.2/.4/1) offloaded", "one head", "wide groups");
+    private static final Set<String> TAKEN =
+            Set.of("full as it comes", "paged F32", "half", "layers(1/.2/.4/1) offloaded", "one head", "wide groups");
 
     @Override
     protected String device() {
