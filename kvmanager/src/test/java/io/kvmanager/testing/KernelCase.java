@@ -40,8 +40,11 @@ record KernelCase(ElementType type, int headSize, int groupSize, int kvHeads, in
         int part = Integer.parseInt(numbers[0]);
         int parts = Integer.parseInt(numbers[1]);
         List<KernelCase> chosen = new ArrayList<>();
-        for (int i = part - 1; i < cases.size(); i += parts) {
-            chosen.add(cases.get(i));
+        for (int i = 0; i < cases.size(); i++) {
+            // Sizes repeat with every third case; i / 3 gives each part all of them.
+            if ((i + i / 3) % parts == part - 1) {
+                chosen.add(cases.get(i));
+            }
         }
         return chosen;
     }

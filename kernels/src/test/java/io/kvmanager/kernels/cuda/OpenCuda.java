@@ -12,7 +12,7 @@ import java.util.Arrays;
 /** An emulated device with a small slab, and the few things that tests of the device do with it. */
 final class OpenCuda implements AutoCloseable {
     static final CacheGeometry GEOMETRY = new CacheGeometry(1, 4, 2, 8, 4, ElementType.F32);
-    static final int BLOCKS = 64;
+    static final int BLOCKS = 128;
     static final int BLOCK_FLOATS = GEOMETRY.blockBytes() / 4;
 
     final EmulatedDriver driver;
