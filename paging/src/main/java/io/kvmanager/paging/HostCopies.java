@@ -104,7 +104,7 @@ final class HostCopies {
         homeOf[block] = ABSENT;
     }
 
-    /** Drops a reference to a home. */
+    /** Drops a reference to a home. Every home is released here, so that no link outlives it. */
     void release(int home) {
         tier.release(home);
         if (tier.references(home) == 0) {

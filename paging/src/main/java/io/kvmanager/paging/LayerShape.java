@@ -204,6 +204,18 @@ final class LayerShape {
         return keyValue + summaries + (kept == 0 ? queryBlocks : 0);
     }
 
+    /** Blocks that this holds and an earlier state of it did not, before V is dropped. */
+    int newBlocksSince(LayerShape earlier) {
+        int summaries = summaryBlocks(settledBlocks) - earlier.summaryBlocks(earlier.settledBlocks);
+        return 2 * (blocks() - earlier.blocks()) + summaries + (earlier.kept == 0 && kept > 0 ? queryBlocks : 0);
+    }
+
+    /** Those of them that it still holds. V that was there before may be shared, so dropping that frees nothing. */
+    int newBlocksHeldSince(LayerShape earlier) {
+        int dropped = Math.max(0, residentFrom - Math.max(earlier.residentFrom, earlier.blocks()));
+        return Math.max(0, newBlocksSince(earlier) - dropped);
+    }
+
     /** New homes that appending {@code tokens} tokens can need. */
     int newHomes(int tokens) {
         return homes(settledAtMost(tokens)) - homes(settledBlocks);

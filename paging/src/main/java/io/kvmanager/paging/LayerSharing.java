@@ -13,10 +13,12 @@ import java.util.List;
 final class LayerSharing {
     private final BlockPool pool;
     private final ValueTier tier;
+    private final HostCopies copies;
 
-    LayerSharing(BlockPool pool, ValueTier tier) {
+    LayerSharing(BlockPool pool, ValueTier tier, HostCopies copies) {
         this.pool = pool;
         this.tier = tier;
+        this.copies = copies;
     }
 
     /** Gives {@code child} the same blocks as {@code parent}, with a reference each. */
@@ -81,7 +83,7 @@ final class LayerSharing {
                     pool.release(layer.values[i]);
                 }
                 if (layer.homes[i] != ABSENT) {
-                    tier.release(layer.homes[i]);
+                    copies.release(layer.homes[i]);
                 }
             }
         }
@@ -119,7 +121,7 @@ final class LayerSharing {
             if (span.values[i] != ABSENT) {
                 layer.swap(layer.values, first + i, span.values[i]);
             } else {
-                tier.release(layer.homes.get(first + i));
+                copies.release(layer.homes.get(first + i));
                 layer.homes.set(first + i, span.homes[i]);
             }
         }

@@ -54,7 +54,7 @@ final class PagedSequence implements KvSequence {
 
     private PagedSequence(PagedSequence parent, int tableSlot) {
         this(parent.backend, tableSlot, layer -> new LayerShape(parent.layers[layer].shape));
-        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier());
+        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier(), backend.copies());
         for (int layer = 0; layer < layers.length; layer++) {
             sharing.fork(parent.layers[layer], layers[layer]);
         }

@@ -32,12 +32,12 @@ final class PrefixSharing {
     private final List<@Nullable CachedSpan> spans = new ArrayList<>();
     private final Deque<Integer> freeSpans = new ArrayDeque<>();
 
-    PrefixSharing(KvCacheConfig config, BlockPool pool, ValueTier tier, PyramidSchedule schedule) {
+    PrefixSharing(KvCacheConfig config, BlockPool pool, ValueTier tier, HostCopies copies, PyramidSchedule schedule) {
         this.config = config;
         this.pool = pool;
         this.tier = tier;
         this.schedule = schedule;
-        this.layers = new LayerSharing(pool, tier);
+        this.layers = new LayerSharing(pool, tier, copies);
         // A span has a block of K in every layer, so more do not fit.
         int capacity = Math.max(1, pool.capacity() / config.geometry().layers());
         EvictionOrder order = EvictionOrders.make(config.prefixes().eviction(), capacity, capacity);

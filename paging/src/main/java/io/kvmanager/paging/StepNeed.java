@@ -55,11 +55,11 @@ final class StepNeed {
             if (LayerAttention.isComplete(layer)) {
                 most = after.extendInChunks(tokens);
                 after.settle();
+                most = Math.max(most, after.newBlocksSince(layer.shape)); // means are made before V is dropped
                 after.drop();
             }
             blocks = Math.max(blocks, before + copies + most);
-            boolean shrinks = LayerAttention.isComplete(layer);
-            before += copies + (shrinks ? Math.max(0, after.deviceBlocks() - layer.shape.deviceBlocks()) : most);
+            before += copies + (LayerAttention.isComplete(layer) ? after.newBlocksHeldSince(layer.shape) : most);
             homes += layer.shape.newHomes(tokens);
         }
     }
