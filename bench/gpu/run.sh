@@ -2,6 +2,8 @@
 # On a machine with a GPU, in the folder that bundle.sh made: runs the gpu suite, then the benchmarks. Results go to
 # $OUT (default: out): env.txt, tests.txt, and a JSON file per benchmark.
 #
+#   KV_GPU_JVM_FLAGS, KV_GPU_BENCH_FLAGS, KV_GPU_DEVICE   more flags, and another device than cuda:0
+#
 # usage: run.sh [SUITE_SECONDS [BENCHMARK_SECONDS]]
 # Exit status: 0 all GPU tests passed, 1 one failed or a benchmark did, 3 no GPU test ran.
 set -uo pipefail
@@ -22,7 +24,7 @@ fi
 tests=("$here"/tests/*)
 class_path=$(printf '%s:' "${tests[@]}" "$here"/lib/*.jar)
 java=("$work/jre/bin/java" --enable-native-access=ALL-UNNAMED --add-modules jdk.incubator.vector
-  "-Djava.library.path=$here/natives" "-Djava.io.tmpdir=$work" -cp "${class_path%:}")
+  "-Djava.library.path=$here/natives" "-Djava.io.tmpdir=$work" ${KV_GPU_JVM_FLAGS:-} -cp "${class_path%:}")
 
 {
   date -u +%FT%TZ
@@ -39,7 +41,7 @@ timeout "$suite_seconds" "${java[@]}" io.kvmanager.bench.gpu.GpuSuite "${tests[@
 status=${PIPESTATUS[0]}
 [[ $status != 124 ]] || echo "gpu suite: stopped after $suite_seconds s" | tee -a "$out/tests.txt"
 
-for benchmark in transfer attention-gpu; do
+for benchmark in attention-gpu; do
   timeout "$benchmark_seconds" "${java[@]}" io.kvmanager.bench.Bench "$benchmark" --device "${KV_GPU_DEVICE:-cuda:0}" \
     --json "$out/$benchmark.json" ${KV_GPU_BENCH_FLAGS:-} 2>&1 | tee "$out/$benchmark.txt" || [[ $status != 0 ]] || status=1
 done

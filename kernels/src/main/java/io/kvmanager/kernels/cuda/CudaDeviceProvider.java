@@ -15,7 +15,7 @@ import io.kvmanager.spi.Usability;
  * </pre>
  */
 public final class CudaDeviceProvider implements DeviceProvider {
-    private static final int ABOVE_HOST = 10;
+    private static final int BELOW_HOST = -1;
 
     /** For {@link java.util.ServiceLoader}. */
     public CudaDeviceProvider() {}
@@ -27,7 +27,7 @@ public final class CudaDeviceProvider implements DeviceProvider {
 
     @Override
     public int priority() {
-        return ABOVE_HOST;
+        return BELOW_HOST;
     }
 
     @Override
