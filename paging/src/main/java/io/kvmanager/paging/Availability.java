@@ -31,8 +31,10 @@ final class Availability {
 
     /** Throws {@link OutOfMemory}, with what is missing in each tier, unless both amounts are there. */
     void require(long blocks, long homes) {
-        if (prefixes != null && isShort(blocks, homes)) {
-            prefixes.reclaim(blocks, homes);
+        if (prefixes != null
+                && isShort(blocks, homes)
+                && now().deficit(bytes(blocks, homes)).equals(TierBytes.NONE)) {
+            prefixes.reclaim(blocks, homes); // only what will do: a refusal changes nothing
         }
         if (isShort(blocks, homes)) {
             throw new OutOfMemory(bytes(blocks, homes), now(), ledger.get());

@@ -57,40 +57,49 @@ final class HostCopies {
     }
 
     /**
-     * Drops the caller's reference to a block and gives it one to a home with the same bytes.
+     * A home with a held block's bytes, with a reference for the caller; or absent.
      *
      * @param knownHome a home that is known to have them, or absent
-     * @param reservation has a home if neither {@code knownHome} nor {@link #homeOf} says one
      */
-    int moveOut(int block, int knownHome, Reservation reservation) {
+    int retainHome(int block, int knownHome) {
         int home = knownHome != ABSENT ? knownHome : homeOf(block);
         if (home != ABSENT) {
             tier.retain(home);
-        } else {
-            home = reservation.store(block);
-            suspended[home] = true;
-            suspendedHomes++;
         }
-        link(block, home);
-        reservation.release(block);
         return home;
     }
 
-    /** The reverse of {@link #moveOut}; the reservation has a block if {@link #blockOf} says none. */
-    int moveIn(int home, Account account, Reservation reservation) {
+    /** Stores a block in a home of the reservation. */
+    int store(int block, Reservation reservation) {
+        int home = reservation.store(block);
+        suspended[home] = true;
+        suspendedHomes++;
+        return home;
+    }
+
+    /** A block with a home's bytes, with a reference for the caller; or absent. */
+    int retainBlock(int home) {
         int block = blockOf(home);
         if (block != ABSENT) {
             pool.retain(block);
-        } else {
-            block = reservation.allocate(account);
-            tier.load(home, block);
-            link(block, home);
         }
-        release(home);
         return block;
     }
 
-    private void link(int block, int home) {
+    /** Loads a home into a block of the reservation. */
+    int load(int home, Account account, Reservation reservation) {
+        int block = reservation.allocate(account);
+        tier.load(home, block);
+        return block;
+    }
+
+    /** Drops a reference that {@link #retainBlock} took. */
+    void releaseBlock(int block) {
+        pool.release(block);
+    }
+
+    /** Notes that a held block and a home in use have the same bytes. */
+    void link(int block, int home) {
         homeOf[block] = home;
         linkedAt[block] = pool.generation(block);
         blockOf[home] = block;

@@ -178,6 +178,13 @@ final class LayerBlocks {
         summaryBlocks.set(shape.residentFrom() > shape.sinkBlocks() ? shape.summaryEnd() : 0);
     }
 
+    /** Books a block that is no longer settled; what others hold stays as they have it, and is copied if written to. */
+    private void reopen(int id) {
+        if (pool.references(id) == 1) {
+            pool.transfer(id, Account.OPEN);
+        }
+    }
+
     private int zeroed(Account account) {
         int id = reservation.allocate(account);
         kernels.zero(id);
@@ -193,6 +200,7 @@ final class LayerBlocks {
             table.set(entry, copy);
         } else {
             copies.unlink(id);
+            pool.transfer(id, account);
         }
     }
 
@@ -329,8 +337,8 @@ final class LayerBlocks {
             releaseEntry(summaries, entry);
         }
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
-            pool.transfer(keys.get(block), Account.OPEN);
-            pool.transfer(values.get(block), Account.OPEN);
+            reopen(keys.get(block));
+            reopen(values.get(block));
             releaseHome(block);
         }
         QueryWindow window = queries;

@@ -209,7 +209,7 @@ final class PagedBackend implements KvCacheBackend {
         lock.lock();
         try {
             requireOpen();
-            return admission.admitSuspended(owned(suspended).blocksToResume());
+            return owned(suspended).admitResumption(admission);
         } finally {
             lock.unlock();
         }

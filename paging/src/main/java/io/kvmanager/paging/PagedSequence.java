@@ -1,5 +1,6 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.Admission;
 import io.kvmanager.CapturedStep;
 import io.kvmanager.FetchReport;
 import io.kvmanager.KvSequence;
@@ -347,10 +348,10 @@ final class PagedSequence implements KvSequence {
         }
     }
 
-    /** Device blocks that {@link #resume} takes now. */
-    int blocksToResume() {
+    /** Whether {@link #resume} may be called now. */
+    Admission admitResumption(AdmissionControl admission) {
         step.requireOpen();
-        return suspension.blocksToMoveIn();
+        return suspension.admit(admission);
     }
 
     @Override

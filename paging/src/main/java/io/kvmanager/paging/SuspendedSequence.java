@@ -14,9 +14,11 @@ import org.jspecify.annotations.Nullable;
  * which it keeps; its shapes, positions and the statistics of its query windows stay as they are.
  *
  * <pre>
- * suspend   count what has no home yet, reserve it, then per table entry: store, drop the device block
- * resume    count what is no longer in device memory, reserve it, then per table entry: load, drop the home
+ * suspend   take the homes that have the bytes already, reserve the others, then store and drop the device blocks
+ * resume    take the blocks that have the bytes already, reserve the others, then load and drop the homes
  * </pre>
+ *
+ * To reserve may make cached prefixes let go of blocks and homes, so what is counted on is taken first.
  */
 final class SuspendedSequence {
     private final HostCopies copies;
@@ -44,6 +46,7 @@ final class SuspendedSequence {
         private final Account account;
         private final @Nullable IntTable knownHomes;
         private final int[] homes;
+        private final int[] blocks; // while it comes back: those that are in device memory already
 
         /**
          * Creates a part that is in device memory.
@@ -59,7 +62,9 @@ final class SuspendedSequence {
             this.account = account;
             this.knownHomes = knownHomes;
             homes = new int[entries];
+            blocks = new int[entries];
             Arrays.fill(homes, ABSENT);
+            Arrays.fill(blocks, ABSENT);
         }
 
         private int knownHome(int entry) {
@@ -71,14 +76,16 @@ final class SuspendedSequence {
         }
     }
 
-    /** Homes that {@link #moveOut} takes. */
-    int newHomes() {
+    /** Takes references to homes that have the bytes already; returns how many more {@link #moveOut} takes. */
+    int prepareOut() {
         int needed = 0;
         for (Part part : parts) {
             for (int entry = 0; entry < part.homes.length; entry++) {
                 int block = part.table.get(entry);
-                boolean stored = block == ABSENT || part.knownHome(entry) != ABSENT || copies.homeOf(block) != ABSENT;
-                needed += stored ? 0 : 1;
+                if (block != ABSENT) {
+                    part.homes[entry] = copies.retainHome(block, part.knownHome(entry));
+                    needed += part.homes[entry] == ABSENT ? 1 : 0;
+                }
             }
         }
         return needed;
@@ -90,30 +97,56 @@ final class SuspendedSequence {
             for (int entry = 0; entry < part.homes.length; entry++) {
                 int block = part.table.get(entry);
                 if (block != ABSENT) {
-                    part.homes[entry] = copies.moveOut(block, part.knownHome(entry), reservation);
+                    if (part.homes[entry] == ABSENT) {
+                        part.homes[entry] = copies.store(block, reservation);
+                    }
+                    copies.link(block, part.homes[entry]);
+                    reservation.release(block);
                     part.table.set(entry, ABSENT);
                 }
             }
         }
     }
 
-    /** Device blocks that {@link #moveIn} takes. */
-    int newBlocks() {
+    /** Takes references to blocks that have the bytes already; returns how many more {@link #moveIn} takes. */
+    int prepareIn() {
         int needed = 0;
         for (Part part : parts) {
-            for (int home : part.homes) {
-                needed += home != ABSENT && copies.blockOf(home) == ABSENT ? 1 : 0;
+            for (int entry = 0; entry < part.homes.length; entry++) {
+                if (part.homes[entry] != ABSENT) {
+                    part.blocks[entry] = copies.retainBlock(part.homes[entry]);
+                    needed += part.blocks[entry] == ABSENT ? 1 : 0;
+                }
             }
         }
         return needed;
+    }
+
+    /** Undoes {@link #prepareIn}. */
+    void cancelIn() {
+        for (Part part : parts) {
+            for (int entry = 0; entry < part.blocks.length; entry++) {
+                if (part.blocks[entry] != ABSENT) {
+                    copies.releaseBlock(part.blocks[entry]);
+                    part.blocks[entry] = ABSENT;
+                }
+            }
+        }
     }
 
     /** Moves every block back. */
     void moveIn(Reservation reservation) {
         for (Part part : parts) {
             for (int entry = 0; entry < part.homes.length; entry++) {
-                if (part.homes[entry] != ABSENT) {
-                    part.table.set(entry, copies.moveIn(part.homes[entry], part.account(entry), reservation));
+                int home = part.homes[entry];
+                if (home != ABSENT) {
+                    int block = part.blocks[entry];
+                    if (block == ABSENT) {
+                        block = copies.load(home, part.account(entry), reservation);
+                        copies.link(block, home);
+                    }
+                    part.table.set(entry, block);
+                    copies.release(home);
                 }
             }
         }

@@ -1,5 +1,7 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.Admission;
+import io.kvmanager.KvCacheException.OutOfMemory;
 import org.jspecify.annotations.Nullable;
 
 /** Whether one sequence is suspended, and the moves out of device memory and back. */
@@ -22,8 +24,13 @@ final class Suspension {
     /** Moves every block to host memory; returns how many were copied. */
     int moveOut() {
         SuspendedSequence out = new SuspendedSequence(layers, copies);
-        int homes = out.newHomes();
-        reservation.begin(0, homes);
+        int homes = out.prepareOut();
+        try {
+            reservation.begin(0, homes);
+        } catch (OutOfMemory shortage) {
+            out.release();
+            throw shortage;
+        }
         out.moveOut(reservation);
         reservation.end();
         moved = out;
@@ -33,17 +40,27 @@ final class Suspension {
     /** Moves every block back; returns how many were copied. */
     int moveIn() {
         SuspendedSequence out = require();
-        int blocks = out.newBlocks();
-        reservation.begin(blocks, 0);
+        int blocks = out.prepareIn();
+        try {
+            reservation.begin(blocks, 0);
+        } catch (OutOfMemory shortage) {
+            out.cancelIn();
+            throw shortage;
+        }
         out.moveIn(reservation);
         reservation.end();
         moved = null;
         return blocks;
     }
 
-    /** Device blocks that {@link #moveIn} takes now. */
-    int blocksToMoveIn() {
-        return require().newBlocks();
+    /** Whether {@link #moveIn} may be called now. */
+    Admission admit(AdmissionControl admission) {
+        SuspendedSequence out = require();
+        try {
+            return admission.admitSuspended(out.prepareIn());
+        } finally {
+            out.cancelIn();
+        }
     }
 
     private SuspendedSequence require() {

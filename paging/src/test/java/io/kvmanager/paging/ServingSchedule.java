@@ -12,19 +12,21 @@ import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.KvCacheException.TooManySequences;
 import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
+import io.kvmanager.Ledger.Account;
+import io.kvmanager.PrefixRequest;
 import io.kvmanager.RetentionPolicy;
 import io.kvmanager.StepBatch;
+import io.kvmanager.Tier;
 import io.kvmanager.TierBytes;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.stream.IntStream;
 
 /**
  * One random life of a cache, with steps of many sequences interleaved layer by layer. The model is an array per
- * sequence: which step wrote each position. The kernels compare every slot with it; here positions, errors, ledger and
+ * sequence: the stamp of each position. The kernels compare every slot with it; here positions, errors, ledger and
  * audit are compared, behind every action.
  */
 final class ServingSchedule {
@@ -33,32 +35,10 @@ final class ServingSchedule {
     private final SplittableRandom random;
     private final SlotModel model;
     private final PagedBackend backend;
-    private final List<Client> clients = new ArrayList<>();
+    private final List<ServingClient> clients = new ArrayList<>();
     private final List<String> log = new ArrayList<>();
     private final Ledger atOpen;
-    private int stamp;
-
-    /** A sequence and what is known of it. */
-    private static final class Client {
-        private final KvSequence sequence;
-        private int[] stamps;
-        private int[][] positions;
-        private int length;
-        private int stepTokens;
-        private boolean prompt;
-        private int nextLayer;
-        private int[] alive = {};
-
-        Client(KvSequence sequence, int maxTokens, int layers) {
-            this.sequence = sequence;
-            stamps = new int[maxTokens];
-            positions = new int[layers][0];
-        }
-
-        boolean idle() {
-            return stepTokens == 0 && !sequence.suspended();
-        }
-    }
+    private int hits;
 
     ServingSchedule(KvCacheConfig config, int streamDepth, SplittableRandom random) {
         this.config = config;
@@ -78,10 +58,9 @@ final class ServingSchedule {
                 check();
             }
             finish();
-        } catch (AssertionError | RuntimeException e) {
-            throw new AssertionError(config + "\n" + String.join("\n", log) + "\n" + e, e);
-        } finally {
             backend.close();
+        } catch (AssertionError | RuntimeException e) { // what is broken is not closed: that could hide why
+            throw new AssertionError(config + "\n" + String.join("\n", log) + "\n" + e, e);
         }
     }
 
@@ -95,7 +74,7 @@ final class ServingSchedule {
             open();
             return;
         }
-        Client client = clients.get(random.nextInt(clients.size()));
+        ServingClient client = clients.get(random.nextInt(clients.size()));
         if (client.stepTokens > 0 && action < 90) {
             log.add("finish the step of " + clients.indexOf(client));
             int layers = 1 + random.nextInt(geometry.layers() + 1);
@@ -123,24 +102,50 @@ final class ServingSchedule {
 
     private void open() {
         log.add("open " + clients.size());
+        boolean shares = config.prefixes().enabled() && random.nextInt(4) > 0;
+        int[] tokens = ServingClient.tokens(config.maxSequenceTokens(), shares, random);
+        int named = shares ? 1 + random.nextInt(tokens.length) : 0;
         try {
-            clients.add(new Client(backend.openSequence(), config.maxSequenceTokens(), geometry.layers()));
+            PrefixRequest request = PrefixRequest.of(Arrays.copyOf(tokens, Math.max(1, named)));
+            int cached = shares ? backend.cachedTokens(request) : 0;
+            KvSequence sequence = shares ? backend.openSequence(request) : backend.openSequence();
+            ServingClient client = new ServingClient(sequence, tokens, named, shares, geometry.layers());
+            clients.add(client);
             assertTrue(clients.size() <= config.maxSequences());
+            startsBehind(client, cached);
+        } catch (OutOfMemory shortage) {
+            assertTrue(shares, "an empty sequence takes nothing");
         } catch (TooManySequences limit) {
             assertEquals(config.maxSequences(), clients.size());
         }
     }
 
+    private void startsBehind(ServingClient client, int cached) {
+        client.length = client.sequence.length();
+        assertTrue(client.length <= cached, "more than was promised");
+        assertTrue(cached < Math.max(1, client.named), "a token is left to compute");
+        hits += client.length > 0 ? 1 : 0;
+        Arrays.setAll(client.positions, client.sequence::positions);
+        if (config.retention() instanceof RetentionPolicy.All) {
+            requireUnmoved(client);
+        }
+    }
+
+    /** Sequences that began behind a cached prefix. */
+    int hits() {
+        return hits;
+    }
+
     // ---- steps ----
 
-    private void token(Client client) {
+    private void token(ServingClient client) {
         begin(client, 1, false);
         while (client.stepTokens > 0) {
             advance(client);
         }
     }
 
-    private void begin(Client client, int tokens, boolean prompt) {
+    private void begin(ServingClient client, int tokens, boolean prompt) {
         if (!client.idle() || client.length + tokens > config.maxSequenceTokens()) {
             return;
         }
@@ -174,18 +179,17 @@ final class ServingSchedule {
         assertEquals(before, backend.ledger());
     }
 
-    private void begun(Client client, int tokens, boolean prompt) {
-        client.stepTokens = tokens;
-        client.prompt = prompt;
-        client.nextLayer = 0;
-        client.alive = IntStream.range(client.length, client.length + tokens).toArray();
-        for (int position : client.alive) {
-            client.stamps[position] = ++stamp;
+    private void begun(ServingClient client, int tokens, boolean prompt) {
+        client.begun(tokens, prompt);
+        int end = client.length + tokens;
+        if (client.sharesPrefixes && client.named < end && random.nextBoolean()) {
+            client.sequence.name(Arrays.copyOfRange(client.tokens, client.named, end));
+            client.named = end;
         }
     }
 
     /** Runs the next layer of an open step, or commits it. */
-    private void advance(Client client) {
+    private void advance(ServingClient client) {
         model.working(client.sequence, client.stamps);
         if (client.nextLayer == geometry.layers()) {
             client.sequence.commit();
@@ -211,8 +215,8 @@ final class ServingSchedule {
 
     private void batch() {
         StepBatch batch = new StepBatch();
-        List<Client> chosen = new ArrayList<>();
-        for (Client client : clients) {
+        List<ServingClient> chosen = new ArrayList<>();
+        for (ServingClient client : clients) {
             int room = config.maxSequenceTokens() - client.length;
             if (client.idle() && room > 0 && random.nextInt(3) > 0) {
                 chosen.add(client);
@@ -237,24 +241,22 @@ final class ServingSchedule {
 
     // ---- everything else ----
 
-    private void fork(Client parent) {
+    private void fork(ServingClient parent) {
         if (!parent.idle()) {
             return;
         }
         log.add("fork " + clients.indexOf(parent) + " as " + clients.size());
         try {
-            Client child = new Client(parent.sequence.fork(), config.maxSequenceTokens(), geometry.layers());
-            child.stamps = parent.stamps.clone();
-            child.length = parent.length;
-            child.positions = parent.positions.clone();
+            ServingClient child = parent.fork(parent.sequence.fork());
             requireUnmoved(child);
+            child.redraw(random);
             clients.add(child);
         } catch (TooManySequences limit) {
             assertEquals(config.maxSequences(), clients.size());
         }
     }
 
-    private void truncate(Client client) {
+    private void truncate(ServingClient client) {
         if (!client.idle()) {
             return;
         }
@@ -276,10 +278,12 @@ final class ServingSchedule {
                         .toArray());
         client.positions = kept;
         requireUnmoved(client);
+        client.named = Math.min(client.named, length);
+        client.redraw(random);
     }
 
     /** Suspends or resumes. */
-    private void move(Client client) {
+    private void move(ServingClient client) {
         if (client.stepTokens > 0) {
             return;
         }
@@ -297,7 +301,7 @@ final class ServingSchedule {
         requireUnmoved(client);
     }
 
-    private void close(Client client) {
+    private void close(ServingClient client) {
         log.add("close " + clients.indexOf(client));
         client.sequence.close();
         clients.remove(client);
@@ -305,13 +309,13 @@ final class ServingSchedule {
 
     /** Ends open steps, reads everything once more where memory allows, and closes. */
     private void finish() {
-        for (Client client : List.copyOf(clients)) {
+        for (ServingClient client : List.copyOf(clients)) {
             while (client.stepTokens > 0) {
                 advance(client);
             }
         }
         while (!clients.isEmpty()) {
-            Client client = clients.getFirst();
+            ServingClient client = clients.getFirst();
             if (client.sequence.suspended()) {
                 move(client);
             }
@@ -321,10 +325,14 @@ final class ServingSchedule {
             close(client);
             check();
         }
-        assertEquals(atOpen, backend.ledger());
+        if (!config.prefixes().enabled()) {
+            assertEquals(atOpen, backend.ledger());
+        }
+        assertEquals(0, backend.ledger().bytes(Tier.DEVICE, Account.OPEN));
+        assertEquals(0, backend.ledger().bytes(Tier.HOST, Account.SUSPENDED));
     }
 
-    private void requireUnmoved(Client client) {
+    private void requireUnmoved(ServingClient client) {
         assertEquals(client.length, client.sequence.length());
         for (int layer = 0; layer < geometry.layers(); layer++) {
             assertArrayEquals(client.positions[layer], client.sequence.positions(layer));
@@ -332,7 +340,7 @@ final class ServingSchedule {
     }
 
     /** What a step may do to the positions: add its own, and lose some; never move, never bring back. */
-    private void requirePositions(Client client, int lengthBefore) {
+    private void requirePositions(ServingClient client, int lengthBefore) {
         assertEquals(client.length, client.sequence.length());
         for (int layer = 0; layer < geometry.layers(); layer++) {
             int[] before = client.positions[layer];

@@ -1,14 +1,18 @@
 package io.kvmanager.paging;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.CacheName;
 import io.kvmanager.Compensation;
 import io.kvmanager.ElementType;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.MemoryPlan;
+import io.kvmanager.PrefixCaching;
 import io.kvmanager.ValueSelection;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -19,6 +23,7 @@ import org.junit.jupiter.api.Test;
  * -Dkv.simulation.seed=s} the one with seed s.
  */
 class ServingSimulationTest {
+    private static final AtomicLong HITS = new AtomicLong();
     private static final long FIRST_SEED = 1_000_000;
     private static final List<Compensation> COMPENSATIONS =
             List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN);
@@ -32,6 +37,7 @@ class ServingSimulationTest {
         }
         long schedules = Long.getLong("kv.simulation.schedules", 10_000);
         LongStream.range(FIRST_SEED, FIRST_SEED + schedules).parallel().forEach(ServingSimulationTest::run);
+        assertTrue(HITS.get() > schedules / 100, HITS + " sequences began behind a cached prefix");
     }
 
     private static void run(long seed) {
@@ -39,7 +45,9 @@ class ServingSimulationTest {
         try {
             KvCacheConfig config = config(random);
             int streamDepth = random.nextInt(3) == 0 ? 0 : 1 + random.nextInt(10);
-            new ServingSchedule(config, streamDepth, random).run(10 + random.nextInt(50));
+            ServingSchedule schedule = new ServingSchedule(config, streamDepth, random);
+            schedule.run(10 + random.nextInt(50));
+            HITS.addAndGet(schedule.hits());
         } catch (AssertionError | RuntimeException e) {
             throw new AssertionError("run again with -Dkv.simulation.seed=" + seed + "\n" + e.getMessage(), e);
         }
@@ -72,6 +80,9 @@ class ServingSimulationTest {
         if (name == CacheName.LOCAL || name == CacheName.PYRAMID || name == CacheName.PYRAMID_KCACHE) {
             builder.set("retention", retention(name, layers, random));
         }
+        if (random.nextInt(3) > 0) {
+            cachePrefixes(builder, random);
+        }
         MemoryPlan one = new PagedPlan(builder.build()).memoryPlan();
         int maxSequences = 1 + random.nextInt(5);
         MemoryPlan all = new PagedPlan(builder.maxSequences(maxSequences).build()).memoryPlan();
@@ -84,6 +95,17 @@ class ServingSimulationTest {
                         + (long) hostBlocks * geometry.kvHeads() * 4) // tile tables grow with the homes
                 .hostBytes(one.hostBytes() + (long) hostBlocks * geometry.blockBytes())
                 .build();
+    }
+
+    /** Where that is possible. */
+    private static void cachePrefixes(KvCacheConfig.Builder builder, SplittableRandom random) {
+        List<String> orders = EvictionOrders.names();
+        try {
+            builder.prefixes(new PrefixCaching(orders.get(random.nextInt(orders.size())), "model"))
+                    .build();
+        } catch (IllegalArgumentException unshared) {
+            builder.prefixes(PrefixCaching.OFF);
+        }
     }
 
     private static String retention(CacheName name, int layers, SplittableRandom random) {
