@@ -114,8 +114,8 @@ public final class KvCache implements AutoCloseable {
     /**
      * Starts a sequence behind the longest prefix of the request that the cache holds; its length says how long that
      * is. At least one token of the request is left to compute. What the sequence computes of the request, and behind
-     * it as far as {@link KvSequence#name} tells its tokens, stays cached for others after it is closed, until memory is
-     * needed.
+     * it as far as {@link KvSequence#name} tells its tokens, stays cached for others after it is closed, until memory
+     * is needed.
      *
      * @throws KvCacheException.TooManySequences at the limit
      * @throws KvCacheException.OutOfMemory if V of the recent window, which is resident, does not fit

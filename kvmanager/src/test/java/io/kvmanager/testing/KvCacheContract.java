@@ -65,7 +65,6 @@ public abstract class KvCacheContract {
         }
     }
 
-    /** Every configuration; a subclass may hide it. */
     protected static Stream<Case> cases() {
         List<Case> cases = new ArrayList<>();
         CacheGeometry usual = geometry(ElementType.BF16);

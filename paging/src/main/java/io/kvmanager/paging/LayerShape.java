@@ -229,7 +229,7 @@ final class LayerShape {
         frontier = schedule.frontierAfterPrompt(slots, recent);
     }
 
-    /** Books {@code blocks} settled blocks of a shared prefix behind what there is; V of the recent window is missing. */
+    /** Books {@code blocks} settled blocks of a shared prefix; V of the recent window is missing. */
     void adopt(int blocks) {
         kept += blocks * blockTokens;
         frontier = schedule.prunesInGeneration(layer) ? kept : frontier;

@@ -51,7 +51,7 @@ final class LayerSharing {
         }
     }
 
-    /** What {@code count} settled blocks of a layer from {@code first} on hold, with a reference each for the caller. */
+    /** What {@code count} settled blocks from {@code first} on hold, with a reference each for the caller. */
     CachedSpan.Blocks share(LayerBlocks layer, int first, int count) {
         CachedSpan.Blocks span = new CachedSpan.Blocks(count, layer.blockTokens());
         for (int i = 0; i < count; i++) {

@@ -319,21 +319,6 @@ final class PagedBackend implements KvCacheBackend {
         }
     }
 
-    /** Refuses buffers that are too short for {@code rows} rows. */
-    void requireRows(int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
-        requireBytes("q", q, rows, geometry().queryRowElements());
-        requireBytes("k", k, rows, geometry().keyValueRowElements());
-        requireBytes("v", v, rows, geometry().keyValueRowElements());
-        requireBytes("out", out, rows, geometry().queryRowElements());
-    }
-
-    private static void requireBytes(String name, MemorySegment buffer, int rows, int rowElements) {
-        if (buffer.byteSize() < 4L * rows * rowElements) {
-            throw new IllegalArgumentException(name + " holds " + buffer.byteSize() + " bytes; " + rows + " rows of "
-                    + rowElements + " F32 elements are needed");
-        }
-    }
-
     KvCacheConfig config() {
         return config;
     }

@@ -37,8 +37,7 @@ final class PagedSequence implements KvSequence {
     private final List<CapturedAttention> captured = new ArrayList<>();
     private boolean capturing;
     private int length;
-    private int[] alive = new int[0];
-    private int aliveRows;
+    private final AliveRows alive = new AliveRows();
     private final Suspension suspension;
     private @Nullable SequencePrefix prefix;
 
@@ -171,13 +170,7 @@ final class PagedSequence implements KvSequence {
     void start(int tokens, boolean prompt) {
         reservation.begin(need.blocks(), need.homes());
         if (prompt) {
-            if (alive.length < tokens) {
-                alive = new int[Math.max(tokens, 2 * alive.length)];
-            }
-            for (int i = 0; i < tokens; i++) {
-                alive[i] = length + i;
-            }
-            aliveRows = tokens;
+            alive.begin(length, tokens);
         } else {
             for (LayerBlocks layer : layers) {
                 layer.extend(length);
@@ -192,11 +185,8 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireLayer(layer, true);
-            if (rows != aliveRows) {
-                throw new IllegalArgumentException(
-                        "layer " + layer + " was given " + rows + " rows, " + aliveRows + " are alive");
-            }
-            backend.requireRows(rows, q, k, v, out);
+            alive.require(layer, rows);
+            StepProtocol.requireRows(backend.geometry(), rows, q, k, v, out);
             RowExchange exchange = backend.exchange();
             MemorySegment queries = exchange.queries(q);
             MemorySegment keys = exchange.keys(k);
@@ -204,13 +194,10 @@ final class PagedSequence implements KvSequence {
             MemorySegment output = exchange.output(out);
             LayerBlocks blocks = layers[layer];
             boolean first = length == 0 && step.tokens() > 1;
-            RowSelection survivors =
-                    attention.promptRows(blocks, first, rows, step.tokens(), queries, keys, values, alive, output);
+            RowSelection survivors = attention.promptRows(
+                    blocks, first, rows, step.tokens(), queries, keys, values, alive.positions(), output);
             exchange.deliver(out);
-            aliveRows = survivors.count();
-            for (int i = 0; i < aliveRows && !survivors.keepsAll(); i++) {
-                alive[i] = alive[survivors.row(i)];
-            }
+            alive.keep(survivors);
             step.layerDone(layers.length);
             return survivors;
         } finally {
@@ -223,7 +210,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireLayer(layer, false);
-            backend.requireRows(1, q, k, v, out);
+            StepProtocol.requireRows(backend.geometry(), 1, q, k, v, out);
             RowExchange exchange = backend.exchange();
             attention.token(
                     layers[layer], exchange.queries(q), exchange.keys(k), exchange.values(v), exchange.output(out));
@@ -363,11 +350,7 @@ final class PagedSequence implements KvSequence {
     @Override
     public long deviceBytes() {
         step.requireOpen();
-        long blocks = 0;
-        for (LayerBlocks layer : layers) {
-            blocks += layer.shape.deviceBlocks();
-        }
-        return blocks * backend.geometry().blockBytes();
+        return suspension.deviceBlocks() * backend.geometry().blockBytes();
     }
 
     /** A layer that another engine's kernels could read now. */

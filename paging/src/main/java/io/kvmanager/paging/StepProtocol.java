@@ -1,5 +1,8 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.CacheGeometry;
+import java.lang.foreign.MemorySegment;
+
 /** The order in which a sequence is used: begin, every layer once and in order, commit. Misuse throws. */
 final class StepProtocol {
     private static final int NO_STEP = 0;
@@ -83,5 +86,21 @@ final class StepProtocol {
         requireOpen();
         closed = true;
         tokens = NO_STEP;
+    }
+
+    /** Refuses buffers that are too short for {@code rows} rows. */
+    static void requireRows(
+            CacheGeometry geometry, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+        requireBytes("q", q, rows, geometry.queryRowElements());
+        requireBytes("k", k, rows, geometry.keyValueRowElements());
+        requireBytes("v", v, rows, geometry.keyValueRowElements());
+        requireBytes("out", out, rows, geometry.queryRowElements());
+    }
+
+    private static void requireBytes(String name, MemorySegment buffer, int rows, int rowElements) {
+        if (buffer.byteSize() < 4L * rows * rowElements) {
+            throw new IllegalArgumentException(name + " holds " + buffer.byteSize() + " bytes; " + rows + " rows of "
+                    + rowElements + " F32 elements are needed");
+        }
     }
 }

@@ -17,6 +17,15 @@ final class Suspension {
         this.reservation = reservation;
     }
 
+    /** Device blocks that the layers hold, or would hold had they not been moved. */
+    long deviceBlocks() {
+        long blocks = 0;
+        for (LayerBlocks layer : layers) {
+            blocks += layer.shape.deviceBlocks();
+        }
+        return blocks;
+    }
+
     boolean holds() {
         return moved != null;
     }

@@ -10,7 +10,7 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** Sums over more rows than one CTA stages: cut into parts where there is scratch, and in one go where there is none. */
+/** Sums over more rows than one CTA stages: in parts where there is scratch, and in one go where there is none. */
 @Tag(EmulatedDriver.TAG)
 class CudaValuesTest {
     private static final long SEED = 5;

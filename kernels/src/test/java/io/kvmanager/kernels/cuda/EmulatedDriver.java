@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * The controls of the emulated CUDA driver ({@code src/test/emulation}). There is one driver per process, and only where the
- * JVM's library path leads to it; tests that need it carry the tag {@value #TAG} and are started that way by the build.
+ * The controls of the emulated CUDA driver ({@code src/test/emulation}). There is one driver per process, where the JVM's
+ * library path leads to it; tests that need it carry the tag {@value #TAG} and are started that way by the build.
  */
 public final class EmulatedDriver {
     /** The tag of tests that need the emulated driver. */
@@ -68,7 +68,7 @@ public final class EmulatedDriver {
     }
 
     /**
-     * How many of something there are: one of {@link #LIVE}, {@code device_bytes}, {@code host_bytes}, {@code launches},
+     * How many there are of one of {@link #LIVE}, {@code device_bytes}, {@code host_bytes}, {@code launches},
      * {@code graph_launches}, {@code synchronisations} (calls in which the host waited) or {@code dropped_waits}.
      */
     public long count(String what) {
@@ -90,8 +90,8 @@ public final class EmulatedDriver {
     /**
      * Makes one call of a kind fail.
      *
-     * @param what {@code device_memory}, {@code host_memory}, {@code stream}, {@code event}, {@code graph}, {@code module},
-     *     {@code context} or {@code launch}; a launch fails when it runs, and the context with it
+     * @param what {@code device_memory}, {@code host_memory}, {@code stream}, {@code event}, {@code graph},
+     *     {@code module}, {@code context} or {@code launch}; a launch fails when it runs, and the context with it
      * @param nth 1 for the next one, 0 to take the fault back
      * @param result the CUresult to return
      */

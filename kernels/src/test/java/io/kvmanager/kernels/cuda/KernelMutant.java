@@ -12,7 +12,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * A copy of the kernels with a fault planted in it, compiled for the emulated driver. A test that runs on it must fail, or it
+ * A copy of the kernels with a fault planted in it, compiled for the emulated driver. A test on it must fail, or it
  * would not notice the fault.
  */
 public final class KernelMutant {

@@ -139,7 +139,7 @@ final class SelftestProgram implements AutoCloseable {
         return event;
     }
 
-    /** Launches a kernel in the default stream; an argument is a CUdeviceptr, an Integer, a Float or a Pointer to it. */
+    /** Launches a kernel in the default stream; arguments: CUdeviceptr, Integer, Float or a Pointer to one. */
     void launch(String name, int blocks, int threads, int sharedBytes, Object... arguments) {
         launchIn(DEFAULT_STREAM, name, blocks, threads, sharedBytes, arguments);
     }
