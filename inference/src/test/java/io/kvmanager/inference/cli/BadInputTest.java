@@ -41,7 +41,7 @@ final class BadInputTest {
                 bad("--top-p '0.0'", "accepted: above 0", "generate", "-p", "x", "--top-p", "0"),
                 bad("--seed", "accepted: a whole number", "generate", "-p", "x", "--seed", "x"),
                 bad("--cache: cache 'h2'", "accepted: full, paged", "generate", "-p", "x", "-c", "h2"),
-                bad("device 'gpu'", "accepted: auto, cuda, host", "generate", "-p", "x", "--device", "gpu"),
+                bad("device 'gpu'", "accepted: auto, host, cuda", "generate", "-p", "x", "--device", "gpu"),
                 bad("host", "accepted: ", "generate", "-p", "x", "--device", "host:fast"),
                 bad("--set 'retention'", "accepted keys: ", "generate", "-p", "x", "--set", "retention"),
                 bad("--set colour=red", "accepted: retention", "generate", "-p", "x", "--set", "colour=red"),

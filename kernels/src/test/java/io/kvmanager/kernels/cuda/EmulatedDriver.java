@@ -17,7 +17,8 @@ import java.util.List;
 import java.util.stream.Collectors;
 
 /**
- * The controls of the emulated CUDA driver ({@code src/test/emulation}). There is one driver per process, where the JVM's
+ * The controls of the emulated CUDA driver ({@code src/test/emulation}). There is one driver per process, where the
+ * JVM's
  * library path leads to it; tests that need it carry the tag {@value #TAG} and are started that way by the build.
  */
 public final class EmulatedDriver {
