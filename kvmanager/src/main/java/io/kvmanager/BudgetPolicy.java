@@ -1,8 +1,8 @@
 package io.kvmanager;
 
 /**
- * Published policies that ours are compared with, each under one budget: how many tokens a KV head of a layer keeps (or,
- * for {@link Quest}, reads), in the mean over layers. KV heads choose for themselves, except under {@link Tova}.
+ * Published policies that ours are compared with, each under one budget: how many tokens a KV head of a layer keeps
+ * (or, for {@link Quest}, reads), in the mean over layers. KV heads choose for themselves, except under {@link Tova}.
  *
  * <p>A first prompt is computed whole, layer by layer; then its layer keeps what the policy chooses. The attention that
  * chooses is the exact one, over what the layer holds.
@@ -214,8 +214,8 @@ public sealed interface BudgetPolicy extends RetentionPolicy {
             case BudgetPolicy policy -> policy.withBudget(budget);
             case Local local -> local.within(tokens(budget, promptTokens));
             default ->
-                throw new IllegalArgumentException("budget " + text(budget) + " does not go with retention "
-                        + retention + "; accepted: cache local, h2o, snapkv, pyramidkv, tova, quest");
+                throw new IllegalArgumentException("budget " + text(budget) + " does not go with retention " + retention
+                        + "; accepted: cache local, h2o, snapkv, pyramidkv, tova, quest");
         };
     }
 

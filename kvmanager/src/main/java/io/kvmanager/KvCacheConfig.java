@@ -41,8 +41,9 @@ public record KvCacheConfig(
     public static final long DERIVED = 0;
 
     /** The keys that {@link Builder#set} accepts. */
-    public static final String KEYS = "retention, budget, selection, compensation, recentTokens, tileCacheTiles, elementType, "
-            + "blockTokens, deviceBytes, hostBytes";
+    public static final String KEYS =
+            "retention, budget, selection, compensation, recentTokens, tileCacheTiles, elementType, "
+                    + "blockTokens, deviceBytes, hostBytes";
 
     public KvCacheConfig {
         Objects.requireNonNull(cache, "cache");

@@ -122,8 +122,7 @@ class KvCacheConfigTest {
                 IllegalArgumentException.class,
                 () -> builder(CacheName.parse(cache)).set(key, value).build());
         assertEquals(1, refusal.getMessage().lines().count(), refusal.getMessage());
-        assertTrue(
-                refusal.getMessage().contains(key) || refusal.getMessage().contains(cache), refusal.getMessage());
+        assertTrue(refusal.getMessage().contains(key) || refusal.getMessage().contains(cache), refusal.getMessage());
     }
 
     @Test

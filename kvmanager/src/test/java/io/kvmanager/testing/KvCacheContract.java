@@ -359,10 +359,9 @@ public abstract class KvCacheContract {
     @ParameterizedTest
     @EnumSource(CacheName.class)
     void budgetsTooSmallForOneSequenceAreRefused(CacheName name) {
-        KvCacheConfig config =
-                builder(name, geometry(ElementType.BF16)).deviceBytes(1000).build();
+        KvCacheConfig.Builder small = builder(name, geometry(ElementType.BF16)).deviceBytes(1000);
         KvCacheException.OutOfMemory refusal =
-                assertThrows(KvCacheException.OutOfMemory.class, () -> KvCache.open(config));
+                assertThrows(KvCacheException.OutOfMemory.class, () -> KvCache.open(small.build()));
         assertTrue(refusal.getMessage().contains("deviceBytes"), refusal.getMessage());
     }
 

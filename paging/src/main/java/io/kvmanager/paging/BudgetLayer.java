@@ -10,8 +10,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * One layer of one sequence whose KV heads keep tokens of their own. K is stored after RoPE, so the order of slots means
- * nothing to attention, and a slot may hold another token in every KV head: a row is evicted by writing another over it.
+ * One layer of one sequence whose KV heads keep tokens of their own. K is stored after RoPE, so the order of slots
+ * means nothing to attention, and a slot may hold another token in every KV head: a row is evicted by writing another
+ * over it.
  *
  * <pre>
  * K block j, V block j  [kvHead][slot][headSize]    slots j * blockTokens ...
@@ -131,13 +132,11 @@ final class BudgetLayer {
     }
 
     private void copyRow(IntTable table, int kvHead, int from, int to) {
-        device.copy(
-                slab, rowOffset(table, kvHead, from), slab, rowOffset(table, kvHead, to), geometry.rowBytes());
+        device.copy(slab, rowOffset(table, kvHead, from), slab, rowOffset(table, kvHead, to), geometry.rowBytes());
     }
 
     private long rowOffset(IntTable table, int kvHead, int slot) {
-        return geometry.rowOffset(
-                table.get(slot / geometry.blockTokens()), kvHead, slot % geometry.blockTokens());
+        return geometry.rowOffset(table.get(slot / geometry.blockTokens()), kvHead, slot % geometry.blockTokens());
     }
 
     /** Forgets the last slot of every KV head; its room stays. */

@@ -205,8 +205,7 @@ final class BudgetSequence implements KvSequence {
         }
     }
 
-    private void token(
-            int index, int position, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
+    private void token(int index, int position, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
         BudgetLayer layer = layers[index];
         layer.extend(position, 1);
         layer.append(k, v, 1);

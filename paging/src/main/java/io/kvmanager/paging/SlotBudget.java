@@ -123,9 +123,7 @@ final class SlotBudget {
 
     /** Blocks of what the policy remembers of {@code slots} slots. */
     int memoryBlocks(int slots) {
-        long bytes = accumulates()
-                ? 4L * geometry.kvHeads() * slots
-                : (long) pageBytes() * geometry.blocksFor(slots);
+        long bytes = accumulates() ? 4L * geometry.kvHeads() * slots : (long) pageBytes() * geometry.blocksFor(slots);
         return Math.toIntExact(Math.ceilDiv(bytes, geometry.blockBytes()));
     }
 
@@ -134,7 +132,7 @@ final class SlotBudget {
         return 2 * geometry.blocksFor(slots) + memoryBlocks(slots);
     }
 
-    /** Slots that a layer with {@code kept} slots needs room for in a step of {@code tokens} tokens, not a first prompt. */
+    /** Slots that a layer with {@code kept} slots needs room for in a step of {@code tokens} tokens behind them. */
     int slotsInStep(int layer, int basis, int kept, int tokens) {
         long most = evictsInGeneration() ? 1L + limit(layer, basis) : UNLIMITED;
         return (int) Math.min(kept + tokens, most);

@@ -118,8 +118,7 @@ final class BudgetOracle {
                     Set<Integer> recent = newest(all, (int) (budget * h2o.recentShare()));
                     Set<Integer> others = new TreeSet<>(all);
                     others.removeAll(recent);
-                    all.retainAll(union(
-                            best(received.get(layer).get(kvHead), others, budget - recent.size()), recent));
+                    all.retainAll(union(best(received.get(layer).get(kvHead), others, budget - recent.size()), recent));
                 }
             }
             case BudgetPolicy.Tova tova -> {
@@ -203,7 +202,8 @@ final class BudgetOracle {
     private void evict(int layer, int position) {
         int budget = budget();
         if (policy instanceof BudgetPolicy.Tova && held.get(layer).getFirst().size() > budget) {
-            keepInAllHeads(layer, best(meanPaid(layer, position), held.get(layer).getFirst(), budget));
+            keepInAllHeads(
+                    layer, best(meanPaid(layer, position), held.get(layer).getFirst(), budget));
         }
         for (int kvHead = 0; policy instanceof BudgetPolicy.H2o h2o && kvHead < geometry.kvHeads(); kvHead++) {
             Set<Integer> tokens = held.get(layer).get(kvHead);

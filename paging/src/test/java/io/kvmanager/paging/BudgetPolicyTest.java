@@ -109,8 +109,9 @@ class BudgetPolicyTest {
     @MethodSource("cases")
     void aSequenceOfThePlannedLengthsTakesThePlannedBytes(Case testCase) {
         CacheGeometry geometry = testCase.geometry();
-        KvCacheConfig config =
-                builder(testCase.retention(), geometry).promptTokens(testCase.prompt()).build();
+        KvCacheConfig config = builder(testCase.retention(), geometry)
+                .promptTokens(testCase.prompt())
+                .build();
         MemoryPlan plan = KvCache.plan(config);
         KvCache cache = leaks.open(config);
         assertEquals(plan.deviceBytes(), cache.memory().deviceBytesAllocated());
