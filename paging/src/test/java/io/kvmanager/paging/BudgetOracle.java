@@ -56,7 +56,8 @@ final class BudgetOracle {
     private double pyramidBudget(BudgetPolicy.PyramidKv pyramid, int layer) {
         int window = Math.min(pyramid.windowTokens(), budget());
         int mean = budget() - window;
-        double last = mean / pyramid.beta();
+        int share = mean / pyramid.beta();
+        double last = share;
         double first = 2 * mean - last;
         if (first > promptTokens - window) {
             first = promptTokens - window;

@@ -36,7 +36,7 @@ class BudgetPolicyTest {
     @RegisterExtension
     final LeakCheck leaks = new LeakCheck();
 
-    private record Case(String retention, CacheGeometry geometry, int prompt, double queryScale) {}
+    record Case(String retention, CacheGeometry geometry, int prompt, double queryScale) {}
 
     static Stream<Case> cases() {
         List<Case> cases = new ArrayList<>();
