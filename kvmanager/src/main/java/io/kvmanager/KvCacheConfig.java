@@ -106,6 +106,11 @@ public record KvCacheConfig(
 
     private static void checkTileCache(CacheGeometry geometry, PlacementPolicy placement) {
         if (placement instanceof PlacementPolicy.Offloaded offloaded) {
+            if (offloaded.selection() instanceof ValueSelection.Certified
+                    || offloaded.compensation().shadows()) {
+                throw new IllegalArgumentException(
+                        "selection certified and compensation int4, int8 cannot be opened yet");
+            }
             int least = geometry.kvHeads() * offloaded.selection().maxTiles();
             if (offloaded.tileCacheTiles() < least) {
                 throw new IllegalArgumentException("tileCacheTiles " + offloaded.tileCacheTiles()

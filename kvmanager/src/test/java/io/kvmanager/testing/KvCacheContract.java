@@ -106,7 +106,8 @@ public abstract class KvCacheContract {
     @ParameterizedTest
     @MethodSource("cases")
     void attentionIsThatOfWhatIsRetained(Case testCase) {
-        for (Compensation compensation : Compensation.values()) {
+        for (Compensation compensation :
+                List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN)) {
             for (int prompt : promptLengths()) {
                 try (KvCache cache = KvCache.open(config(testCase, compensation));
                         KvSequence sequence = cache.openSequence();
@@ -217,7 +218,7 @@ public abstract class KvCacheContract {
     }
 
     @ParameterizedTest
-    @EnumSource(Compensation.class)
+    @EnumSource(value = Compensation.class, names = {"NONE", "RENORMALISE", "MEAN"})
     void partialFetchMatchesTheOracle(Compensation compensation) {
         for (ValueSelection selection :
                 List.of(new ValueSelection.TopN(1), new ValueSelection.TopN(3), new ValueSelection.Nucleus(.6, 4))) {

@@ -58,8 +58,8 @@ final class HostTileResidency implements TileResidency {
         for (int kvHead = 0; kvHead < geometry.kvHeads(); kvHead++) {
             list(kvHead, blocks, tiles, tally);
         }
-        selector.writeRest(workspace.rest());
-        tally.missed(selector.missedMean(), selector.missedMax());
+        selector.writeRest(workspace.rest(), tally);
+        tally.missed(selector.missedMean(), selector.missedMax(), (long) blocks * geometry.kvHeads());
     }
 
     private void list(int kvHead, int blocks, TileList tiles, FetchTally tally) {
@@ -76,11 +76,11 @@ final class HostTileResidency implements TileResidency {
     private int present(int home, int kvHead, FetchTally tally) {
         int slot = cache.slot(home, kvHead);
         if (slot != ABSENT) {
-            tally.hit();
+            tally.hit(kvHead);
             return slot;
         }
         slot = cache.fetch(home, kvHead);
-        tally.miss(geometry.tileBytes());
+        tally.miss(kvHead, geometry.tileBytes());
         return slot;
     }
 

@@ -56,6 +56,7 @@ final class HostValueTier extends HostBlockStore implements ValueTier {
                 homes().requireUsed(homeTable.get(block));
             }
         }
+        tally.withoutBound();
         residency.select(workspace, blocks, valueTable, homeTable, tally);
     }
 

@@ -5,6 +5,7 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.FetchTally;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -71,6 +72,7 @@ final class ValueSelector {
         groupMass = switch (selection) {
             case ValueSelection.TopN ignored -> TileKeys.ENDLESS;
             case ValueSelection.Nucleus nucleus -> nucleus.mass() * groupSize;
+            case ValueSelection.Certified ignored -> 0;
         };
     }
 
@@ -181,7 +183,7 @@ final class ValueSelector {
     }
 
     /** Writes rest for all query heads, and sums up what is missed. */
-    void writeRest(MemorySegment rest) {
+    void writeRest(MemorySegment rest, FetchTally tally) {
         missedSum = 0;
         missedMax = 0;
         int padded = Math.ceilDiv(blocks, blockTokens) * blockTokens;
@@ -194,6 +196,7 @@ final class ValueSelector {
             }
             MemorySegment.copy(rests, 0, rest, FLOAT, 4L * row, padded);
             double missed = sum(rests, blocks);
+            tally.missedOf(head, missed);
             missedSum += missed;
             missedMax = Math.max(missedMax, missed);
         }

@@ -7,7 +7,6 @@ import io.kvmanager.RetentionPolicy;
 import io.kvmanager.RowSelection;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
-import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 
@@ -31,9 +30,8 @@ final class LayerAttention {
     private final ValueTier tier;
     private final AttentionWorkspace workspace;
     private final SelectionWorkspace selection;
-    private final FetchTally tally;
 
-    LayerAttention(PagedBackend backend, FetchTally tally) {
+    LayerAttention(PagedBackend backend) {
         this.geometry = backend.geometry();
         this.schedule = backend.schedule();
         this.retention = backend.config().retention();
@@ -44,17 +42,16 @@ final class LayerAttention {
         this.tier = backend.tier();
         this.workspace = backend.workspace();
         this.selection = backend.selection();
-        this.tally = tally;
     }
 
     /** One token that the layer has room for. Launches only: what changes from step to step is in device memory. */
     void token(LayerBlocks layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
         layer.append(k, v, 1);
         kernels.scores(q, layer.keys.memory(), layer.slots, workspace);
-        tier.select(workspace, layer.blocks, layer.values, layer.homes, tally);
+        tier.select(workspace, layer.blocks, layer.values, layer.homes, layer.tally);
         kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
         switch (compensation) {
-            case NONE -> {}
+            case NONE, INT4, INT8 -> {}
             case RENORMALISE -> kernels.renormalise(geometry, workspace, layer.blocks, out);
             case MEAN -> {
                 kernels.list(geometry, layer.summaries.memory(), layer.summaryBlocks, workspace.summaryTiles());
@@ -86,12 +83,12 @@ final class LayerAttention {
         RowSelection survivors = RowSelection.all(rows);
         if (runsInPieces(layer)) {
             pieces(layer, rows, q, k, v, positions, out);
-            layer.settle(tally);
+            layer.settle();
         } else if (first) {
             layer.extend(rows, positions, 0);
             layer.append(k, v, rows);
             survivors = prompt(layer, q, rows, tokens, positions, out);
-            layer.settle(tally);
+            layer.settle();
         } else {
             rows(layer, rows, q, k, v, positions, out);
         }
@@ -117,7 +114,7 @@ final class LayerAttention {
                     k.asSlice(row * keyBytes, keyBytes),
                     v.asSlice(row * keyBytes, keyBytes),
                     out.asSlice(row * queryBytes, queryBytes));
-            tally.attention();
+            layer.tally.attention();
             if (schedule.prunesInChunks() && layer.shape.tokensUntilPruning() == 0) {
                 pruneWindow(layer);
             }

@@ -38,16 +38,24 @@ final class LayerBlocks {
     final IntTable summaries;
     final @Nullable QueryWindow queries;
     final int[] positions;
+    final FetchTally tally;
     private final BlockPool pool;
     private final ValueTier tier;
     private final HostCopies copies;
     private final AttentionKernels kernels;
+    private final BlockEntries entries;
     private final Reservation reservation;
     private final int blockTokens;
     private final int blockBytes;
 
-    LayerBlocks(LayerShape shape, PagedBackend backend, TableLayout.Tables tables, Reservation reservation) {
+    LayerBlocks(
+            LayerShape shape,
+            PagedBackend backend,
+            TableLayout.Tables tables,
+            FetchTally tally,
+            Reservation reservation) {
         this.shape = shape;
+        this.tally = tally;
         this.slots = tables.slots();
         this.blocks = tables.blocks();
         this.summaryBlocks = tables.summaryBlocks();
@@ -61,6 +69,7 @@ final class LayerBlocks {
         this.copies = backend.copies();
         this.kernels = backend.kernels();
         this.reservation = reservation;
+        this.entries = new BlockEntries(pool, copies, kernels, reservation);
         this.blockTokens = backend.geometry().blockTokens();
         this.blockBytes = backend.geometry().blockBytes();
         this.positions = new int[backend.config().maxSequenceTokens()];
@@ -87,31 +96,19 @@ final class LayerBlocks {
         boolean prunes = shape.pruneDueAfter(tokens, recent);
         int from = prunes ? shape.frontier() / blockTokens : kept / blockTokens;
         for (int block = from; block < shape.blocks(); block++) {
-            shared += shared(keys, block) + shared(values, block);
+            shared += entries.shared(keys, block) + entries.shared(values, block);
         }
         if (shape.summarises() && shape.settledAtMost(tokens) > shape.settledBlocks()) {
-            shared += shared(summaries, shape.settledBlocks() / blockTokens);
+            shared += entries.shared(summaries, shape.settledBlocks() / blockTokens);
         }
         if (queries != null && kept > 0) {
             boolean all = tokens > 1;
             for (int i = 0; i < queries.blocks(); i++) {
                 boolean written = all || (i >= queries.firstWrittenBlock() && i <= queries.lastWrittenBlock());
-                shared += written ? shared(queries.table(), i) : 0;
+                shared += written ? entries.shared(queries.table(), i) : 0;
             }
         }
         return shared;
-    }
-
-    private int shared(IntTable table, int entry) {
-        if (entry >= table.size()) {
-            return 0;
-        }
-        int id = table.get(entry);
-        boolean shared = id != ABSENT && pool.references(id) > 1;
-        if (id != ABSENT && !shared) {
-            copies.unlink(id);
-        }
-        return shared ? 1 : 0;
     }
 
     // ---- appending ----
@@ -135,12 +132,12 @@ final class LayerBlocks {
             queries.allocate(reservation);
         }
         if (first % blockTokens != 0) {
-            makeWritable(keys, first / blockTokens, Account.OPEN);
-            makeWritable(values, first / blockTokens, Account.OPEN);
+            entries.makeWritable(keys, first / blockTokens, Account.OPEN);
+            entries.makeWritable(values, first / blockTokens, Account.OPEN);
         }
         for (int block = shape.blocks(); block < shape.blocksFor(first + rows); block++) {
-            keys.set(block, zeroed(Account.OPEN));
-            values.set(block, zeroed(Account.OPEN));
+            keys.set(block, entries.zeroed(Account.OPEN));
+            values.set(block, entries.zeroed(Account.OPEN));
             homes.set(block, ABSENT);
         }
         shape.append(rows);
@@ -152,7 +149,7 @@ final class LayerBlocks {
         QueryWindow window = queries;
         if (window != null) {
             for (int i = window.firstWrittenBlock(); i <= window.lastWrittenBlock(); i++) {
-                makeWritable(window.table(), i, Account.QUERY_WINDOW);
+                entries.makeWritable(window.table(), i, Account.QUERY_WINDOW);
             }
             window.advance(position);
         }
@@ -185,25 +182,6 @@ final class LayerBlocks {
         }
     }
 
-    private int zeroed(Account account) {
-        int id = reservation.allocate(account);
-        kernels.zero(id);
-        return id;
-    }
-
-    private void makeWritable(IntTable table, int entry, Account account) {
-        int id = table.get(entry);
-        if (pool.references(id) > 1) {
-            int copy = reservation.allocate(account);
-            kernels.copyBlock(id, copy);
-            reservation.release(id);
-            table.set(entry, copy);
-        } else {
-            copies.unlink(id);
-            pool.transfer(id, account);
-        }
-    }
-
     // ---- pruning ----
 
     /** Behind a first prompt: keeps the first {@code count} slots of {@code kept} and gives the rest back. */
@@ -230,8 +208,8 @@ final class LayerBlocks {
         selection.appendRange(keepers, frontier + window, end);
         int count = keepers + Math.max(0, end - frontier - window);
         for (int block = frontier / blockTokens; block < before; block++) {
-            makeWritable(keys, block, Account.OPEN);
-            makeWritable(values, block, Account.OPEN);
+            entries.makeWritable(keys, block, Account.OPEN);
+            entries.makeWritable(values, block, Account.OPEN);
         }
         move(selection, count, frontier);
         shape.pruned();
@@ -250,17 +228,9 @@ final class LayerBlocks {
 
     private void releaseBlocks(int from, int to) {
         for (int block = from; block < to; block++) {
-            releaseEntry(keys, block);
-            releaseEntry(values, block);
+            entries.release(keys, block);
+            entries.release(values, block);
             releaseHome(block);
-        }
-    }
-
-    private void releaseEntry(IntTable table, int entry) {
-        int id = table.get(entry);
-        if (id != ABSENT) {
-            reservation.release(id);
-            table.set(entry, ABSENT);
         }
     }
 
@@ -275,7 +245,7 @@ final class LayerBlocks {
     // ---- placement ----
 
     /** Seals what has settled, writes settled V through to its home, and drops V that left the recent window. */
-    void settle(FetchTally tally) {
+    void settle() {
         int settled = shape.settledBlocks();
         int now = shape.settle();
         for (int block = settled; block < now; block++) {
@@ -291,7 +261,7 @@ final class LayerBlocks {
             }
         }
         for (int block = shape.residentFrom(), end = shape.drop(); block < end; block++) {
-            releaseEntry(values, block);
+            entries.release(values, block);
         }
         publish();
     }
@@ -299,9 +269,9 @@ final class LayerBlocks {
     private void summarise(int block, int valueBlock) {
         int entry = block / blockTokens;
         if (summaries.get(entry) == ABSENT) {
-            summaries.set(entry, zeroed(Account.SUMMARY));
+            summaries.set(entry, entries.zeroed(Account.SUMMARY));
         } else {
-            makeWritable(summaries, entry, Account.SUMMARY);
+            entries.makeWritable(summaries, entry, Account.SUMMARY);
         }
         kernels.summarise(valueBlock, summaries.get(entry), block % blockTokens);
     }
@@ -321,7 +291,7 @@ final class LayerBlocks {
     }
 
     /** Forgets slots from {@code keptSlots} on. */
-    void truncate(int keptSlots, int length, FetchTally tally) {
+    void truncate(int keptSlots, int length) {
         int before = shape.blocks();
         int residentFrom = shape.residentFrom();
         int summariesBefore = shape.summaryEnd();
@@ -334,7 +304,7 @@ final class LayerBlocks {
         }
         releaseBlocks(shape.blocks(), before);
         for (int entry = shape.summaryEnd(); entry < summariesBefore; entry++) {
-            releaseEntry(summaries, entry);
+            entries.release(summaries, entry);
         }
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
             reopen(keys.get(block));
@@ -353,11 +323,11 @@ final class LayerBlocks {
     }
 
     /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */
-    void adopted(int length, FetchTally tally) {
+    void adopted(int length) {
         if (queries != null) {
             queries.allocate(reservation);
         }
-        truncate(shape.kept(), length, tally);
+        truncate(shape.kept(), length);
     }
 
     /** Drops an entry's block for another with the same content; the reference to that is the caller's gift. */
@@ -371,8 +341,8 @@ final class LayerBlocks {
     }
 
     /** Gives everything back. */
-    void release(FetchTally tally) {
-        truncate(0, 0, tally);
+    void release() {
+        truncate(0, 0);
     }
 
     /** Adds this layer's references to the recounts, for audits. */

@@ -3,6 +3,7 @@ package io.kvmanager.paging;
 import io.kvmanager.Admission;
 import io.kvmanager.CapturedStep;
 import io.kvmanager.FetchReport;
+import io.kvmanager.HeadFetch;
 import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
 import io.kvmanager.spi.FetchTally;
@@ -24,14 +25,11 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  */
 final class PagedSequence implements KvSequence {
-    private static final MemorySegment NO_COUNTS = MemorySegment.ofArray(new byte[FetchTally.COUNTER_BYTES]);
-
     private final PagedBackend backend;
     private final int tableSlot;
     private final Reservation reservation;
     private final LayerBlocks[] layers;
     private final LayerAttention attention;
-    private final FetchTally tally;
     private final StepNeed need;
     private final StepProtocol step = new StepProtocol();
     private final List<CapturedAttention> captured = new ArrayList<>();
@@ -39,6 +37,7 @@ final class PagedSequence implements KvSequence {
     private int length;
     private final AliveRows alive = new AliveRows();
     private final Suspension suspension;
+    private final LayerReports reports;
     private @Nullable SequencePrefix prefix;
 
     PagedSequence(PagedBackend backend, int tableSlot) {
@@ -67,16 +66,18 @@ final class PagedSequence implements KvSequence {
         this.tableSlot = tableSlot;
         this.need = new StepNeed(backend);
         this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability());
+        TableLayout layout = backend.tableLayout();
         MemorySegment memory = backend.tableMemory(tableSlot);
-        MemorySegment counters = TableLayout.counters(memory);
-        backend.device().write(NO_COUNTS, counters, 0, NO_COUNTS.byteSize());
-        this.tally = new FetchTally(backend.device(), counters);
-        this.attention = new LayerAttention(backend, tally);
+        MemorySegment noCounts = MemorySegment.ofArray(new byte[(int) layout.countersBytes()]);
+        backend.device().write(noCounts, memory, 0, noCounts.byteSize());
+        this.attention = new LayerAttention(backend);
         this.layers = new LayerBlocks[backend.geometry().layers()];
         for (int layer = 0; layer < layers.length; layer++) {
-            TableLayout.Tables tables = backend.tableLayout().tables(backend.device(), memory, layer);
-            layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, reservation);
+            TableLayout.Tables tables = layout.tables(backend.device(), memory, layer);
+            FetchTally tally = layout.tally(backend.device(), memory, layer);
+            layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, tally, reservation);
         }
+        reports = new LayerReports(layers, backend.geometry().blockBytes());
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
 
@@ -88,7 +89,7 @@ final class PagedSequence implements KvSequence {
             start.close();
             throw e;
         }
-        start.start(layers, tally);
+        start.start(layers);
         length = start.cachedTokens();
         reservation.end();
         prefix = start;
@@ -131,7 +132,29 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireOpen();
-            return tally.report();
+            return reports.all();
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public FetchReport fetchReport(int layer) {
+        backend.lock().lock();
+        try {
+            step.requireOpen();
+            return reports.of(layer);
+        } finally {
+            backend.lock().unlock();
+        }
+    }
+
+    @Override
+    public List<HeadFetch> headFetches(int layer) {
+        backend.lock().lock();
+        try {
+            step.requireOpen();
+            return reports.heads(layer);
         } finally {
             backend.lock().unlock();
         }
@@ -216,7 +239,7 @@ final class PagedSequence implements KvSequence {
                     layers[layer], exchange.queries(q), exchange.keys(k), exchange.values(v), exchange.output(out));
             exchange.deliver(out);
             if (!capturing) {
-                tally.attention();
+                layers[layer].tally.attention();
             }
             step.layerDone(layers.length);
         } finally {
@@ -231,7 +254,7 @@ final class PagedSequence implements KvSequence {
             step.requireLayer(0, false);
             capturing = true;
             CapturedAttention capture = new CapturedAttention(
-                    backend.device().record(attends), backend.lock(), step, tally, layers.length, captured);
+                    backend.device().record(attends), backend.lock(), step, layers, captured);
             step.requireComplete(layers.length);
             return capture;
         } finally {
@@ -252,7 +275,7 @@ final class PagedSequence implements KvSequence {
                 while (layer.shape.pruneDue(recent)) {
                     attention.pruneWindow(layer);
                 }
-                layer.settle(tally);
+                layer.settle();
             }
             if (prefix != null) {
                 prefix.register(layers, length);
@@ -291,7 +314,7 @@ final class PagedSequence implements KvSequence {
             boolean whole = true;
             for (LayerBlocks layer : layers) {
                 whole &= LayerSharing.isWholeBelow(layer.shape, newLength, length);
-                layer.truncate(layer.slotsBelow(newLength), newLength, tally);
+                layer.truncate(layer.slotsBelow(newLength), newLength);
             }
             reservation.end();
             length = newLength;
@@ -375,7 +398,7 @@ final class PagedSequence implements KvSequence {
             reservation.end();
             suspension.release();
             for (LayerBlocks layer : layers) {
-                layer.release(tally);
+                layer.release();
             }
             if (prefix != null) {
                 prefix.close();

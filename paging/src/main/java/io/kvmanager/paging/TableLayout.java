@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * Where the tables of a sequence lie in the device memory that is set aside for it at open.
  *
  * <pre>
- * counters of the sequence's FetchTally
+ * per layer: counters of the layer's FetchTally
  * per layer, int32 or F32:
  *   counts [4]: slots, blocks, summary blocks, query entries
  *   keys [maxBlocks]  values [maxBlocks]  homes [maxBlocks]  summaries [maxBlocks / blockTokens, rounded up]
@@ -44,7 +44,7 @@ final class TableLayout {
     }
 
     private long layerOffset(int layer) {
-        long at = FetchTally.COUNTER_BYTES;
+        long at = countersBytes();
         for (int before = 0; before < layer; before++) {
             at += layerBytes(before);
         }
@@ -58,9 +58,15 @@ final class TableLayout {
                 + 4L * queries * geometry.queryHeads();
     }
 
-    /** The counters of a sequence's tally in its memory. */
-    static MemorySegment counters(MemorySegment memory) {
-        return memory.asSlice(0, FetchTally.COUNTER_BYTES);
+    /** Bytes of the counters of all layers, which are in front. */
+    long countersBytes() {
+        return geometry.layers() * FetchTally.counterBytes(geometry);
+    }
+
+    /** The counters of a layer's tally in a sequence's memory. */
+    FetchTally tally(Device device, MemorySegment memory, int layer) {
+        long bytes = FetchTally.counterBytes(geometry);
+        return new FetchTally(device, geometry, memory.asSlice(layer * bytes, bytes));
     }
 
     /** The tables of one layer in a sequence's memory. */

@@ -35,7 +35,7 @@ class CudaCaptureTest {
         final DeviceCount slots = new DeviceCount(counts, 0, TOKENS);
         final DeviceCount blocks = new DeviceCount(counts, 1, TOKENS / 4);
         final FetchTally tally =
-                new FetchTally(cuda.device, cuda.device.allocate(Tier.DEVICE, FetchTally.COUNTER_BYTES));
+                new FetchTally(cuda.device, OpenCuda.GEOMETRY, cuda.device.allocate(Tier.DEVICE, FetchTally.counterBytes(OpenCuda.GEOMETRY)));
         final MemorySegment q = cuda.floats(new float[OpenCuda.GEOMETRY.queryRowElements()]);
         final MemorySegment k = cuda.floats(new float[OpenCuda.GEOMETRY.keyValueRowElements()]);
         final MemorySegment out = cuda.floats(new float[OpenCuda.GEOMETRY.queryRowElements()]);
@@ -97,7 +97,7 @@ class CudaCaptureTest {
                 step.launch();
             }
             assertEquals(waits, step.cuda.driver.count("synchronisations"));
-            assertTrue(step.tally.report().tilesMissed() > 0, "nothing was fetched");
+            assertTrue(step.tally.report(0).tilesMissed() > 0, "nothing was fetched");
         }
     }
 
