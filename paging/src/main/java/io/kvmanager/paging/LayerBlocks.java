@@ -7,6 +7,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.ValueTables;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * keys      [blocks]            K block of each logical block
  * values    [blocks]            V block, absent once dropped from device memory
  * homes     [blocks]            home of a settled V block behind the sinks, else absent
- * summaries [blocks / blockTokens]   slot b % blockTokens of entry b / blockTokens is the mean of V block b
+ * standIns                      what stands in for settled V that is not read
  * positions [slots]             token position of each slot, ascending
  * </pre>
  *
@@ -31,11 +32,11 @@ final class LayerBlocks {
     final LayerShape shape;
     final DeviceCount slots;
     final DeviceCount blocks;
-    final DeviceCount summaryBlocks;
     final IntTable keys;
     final IntTable values;
     final IntTable homes;
-    final IntTable summaries;
+    final StandIns standIns;
+    final ValueTables valueTables;
     final @Nullable QueryWindow queries;
     final int[] positions;
     final FetchTally tally;
@@ -58,11 +59,9 @@ final class LayerBlocks {
         this.tally = tally;
         this.slots = tables.slots();
         this.blocks = tables.blocks();
-        this.summaryBlocks = tables.summaryBlocks();
         this.keys = tables.keys();
         this.values = tables.values();
         this.homes = tables.homes();
-        this.summaries = tables.summaries();
         this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
         this.tier = backend.tier();
@@ -70,10 +69,13 @@ final class LayerBlocks {
         this.kernels = backend.kernels();
         this.reservation = reservation;
         this.entries = new BlockEntries(pool, copies, kernels, reservation);
+        this.standIns = new StandIns(shape, tables.summaries(), tables.codes(), tier, entries);
+        this.valueTables = new ValueTables(
+                blocks, values, homes, tables.summaryBlocks(), standIns.summaries, standIns.codes);
         this.blockTokens = backend.geometry().blockTokens();
         this.blockBytes = backend.geometry().blockBytes();
         this.positions = new int[backend.config().maxSequenceTokens()];
-        for (IntTable table : List.of(keys, values, homes, summaries)) {
+        for (IntTable table : List.of(keys, values, homes)) {
             table.fill(0, table.size(), ABSENT);
         }
         publish();
@@ -98,8 +100,8 @@ final class LayerBlocks {
         for (int block = from; block < shape.blocks(); block++) {
             shared += entries.shared(keys, block) + entries.shared(values, block);
         }
-        if (shape.summarises() && shape.settledAtMost(tokens) > shape.settledBlocks()) {
-            shared += entries.shared(summaries, shape.settledBlocks() / blockTokens);
+        if (shape.settledAtMost(tokens) > shape.settledBlocks()) {
+            shared += standIns.shared(shape.settledBlocks());
         }
         if (queries != null && kept > 0) {
             boolean all = tokens > 1;
@@ -172,7 +174,8 @@ final class LayerBlocks {
     private void publish() {
         slots.set(shape.kept());
         blocks.set(shape.blocks());
-        summaryBlocks.set(shape.residentFrom() > shape.sinkBlocks() ? shape.summaryEnd() : 0);
+        boolean dropped = shape.residentFrom() > shape.sinkBlocks();
+        valueTables.summaryBlocks().set(dropped ? standIns.summaryEnd(shape.settledBlocks()) : 0);
     }
 
     /** Books a block that is no longer settled; what others hold stays as they have it, and is copied if written to. */
@@ -255,25 +258,13 @@ final class LayerBlocks {
             if (shape.offloads() && block >= shape.sinkBlocks()) {
                 homes.set(block, reservation.store(value));
                 tally.stored(blockBytes);
-                if (shape.summarises()) {
-                    summarise(block, value);
-                }
+                standIns.seal(block, value, homes.get(block));
             }
         }
         for (int block = shape.residentFrom(), end = shape.drop(); block < end; block++) {
             entries.release(values, block);
         }
         publish();
-    }
-
-    private void summarise(int block, int valueBlock) {
-        int entry = block / blockTokens;
-        if (summaries.get(entry) == ABSENT) {
-            summaries.set(entry, entries.zeroed(Account.SUMMARY));
-        } else {
-            entries.makeWritable(summaries, entry, Account.SUMMARY);
-        }
-        kernels.summarise(valueBlock, summaries.get(entry), block % blockTokens);
     }
 
     // ---- truncation, forking, closing ----
@@ -294,7 +285,7 @@ final class LayerBlocks {
     void truncate(int keptSlots, int length) {
         int before = shape.blocks();
         int residentFrom = shape.residentFrom();
-        int summariesBefore = shape.summaryEnd();
+        int settledBefore = shape.settledBlocks();
         shape.truncate(keptSlots);
         for (int block = shape.residentFrom(); block < Math.min(residentFrom, shape.blocks()); block++) {
             int id = reservation.allocate(Account.SEALED);
@@ -303,9 +294,7 @@ final class LayerBlocks {
             values.set(block, id);
         }
         releaseBlocks(shape.blocks(), before);
-        for (int entry = shape.summaryEnd(); entry < summariesBefore; entry++) {
-            entries.release(summaries, entry);
-        }
+        standIns.truncate(settledBefore, shape.settledBlocks());
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
             reopen(keys.get(block));
             reopen(values.get(block));
@@ -328,6 +317,28 @@ final class LayerBlocks {
             queries.allocate(reservation);
         }
         truncate(shape.kept(), length);
+        if (shape.standIns().any()) {
+            sealAgain();
+        }
+    }
+
+    /** Makes what stands in for adopted blocks: what others have of it lies in blocks that they go on to write. */
+    private void sealAgain() {
+        int passing = ABSENT;
+        for (int block = shape.sinkBlocks(); block < shape.settledBlocks(); block++) {
+            int value = values.get(block);
+            if (value == ABSENT) {
+                passing = passing == ABSENT ? reservation.allocate(Account.OPEN) : passing;
+                tier.load(homes.get(block), passing);
+                tally.fetched(blockBytes);
+                value = passing;
+            }
+            standIns.seal(block, value, homes.get(block));
+        }
+        if (passing != ABSENT) {
+            reservation.release(passing);
+        }
+        publish();
     }
 
     /** Drops an entry's block for another with the same content; the reference to that is the caller's gift. */
@@ -349,7 +360,8 @@ final class LayerBlocks {
     void count(int[] blockReferences, int[] homeReferences) {
         countEntries(keys, shape.blocks(), blockReferences);
         countEntries(values, shape.blocks(), blockReferences);
-        countEntries(summaries, shape.summaryEnd(), blockReferences);
+        countEntries(standIns.summaries, standIns.summaryEnd(shape.settledBlocks()), blockReferences);
+        countEntries(standIns.codes, standIns.codeEnd(shape.settledBlocks()), blockReferences);
         countEntries(homes, shape.blocks(), homeReferences);
         if (queries != null && shape.kept() > 0) {
             countEntries(queries.table(), queries.blocks(), blockReferences);

@@ -3,14 +3,19 @@ package io.kvmanager.paging;
 import io.kvmanager.FetchReport;
 import io.kvmanager.HeadFetch;
 import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
 
 /** What value fetching did in a sequence, in all layers and in one. */
 final class LayerReports {
     private final LayerBlocks[] layers;
+    private final StepProtocol step;
+    private final ReentrantLock lock;
     private final long blockBytes;
 
-    LayerReports(LayerBlocks[] layers, long blockBytes) {
+    LayerReports(LayerBlocks[] layers, StepProtocol step, ReentrantLock lock, long blockBytes) {
         this.layers = layers;
+        this.step = step;
+        this.lock = lock;
         this.blockBytes = blockBytes;
     }
 
@@ -26,11 +31,23 @@ final class LayerReports {
     }
 
     FetchReport of(int layer) {
-        LayerShape shape = layers[layer].shape;
-        return layers[layer].tally.report(shape.summaryBlocks(shape.settledBlocks()) * blockBytes);
+        lock.lock();
+        try {
+            step.requireOpen();
+            LayerShape shape = layers[layer].shape;
+            return layers[layer].tally.report(shape.standInBlocks(shape.settledBlocks()) * blockBytes);
+        } finally {
+            lock.unlock();
+        }
     }
 
     List<HeadFetch> heads(int layer) {
-        return layers[layer].tally.heads();
+        lock.lock();
+        try {
+            step.requireOpen();
+            return layers[layer].tally.heads();
+        } finally {
+            lock.unlock();
+        }
     }
 }

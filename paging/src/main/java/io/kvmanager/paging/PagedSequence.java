@@ -77,7 +77,7 @@ final class PagedSequence implements KvSequence {
             FetchTally tally = layout.tally(backend.device(), memory, layer);
             layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, tally, reservation);
         }
-        reports = new LayerReports(layers, backend.geometry().blockBytes());
+        reports = new LayerReports(layers, step, backend.lock(), backend.geometry().blockBytes());
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
 
@@ -129,35 +129,17 @@ final class PagedSequence implements KvSequence {
 
     @Override
     public FetchReport fetchReport() {
-        backend.lock().lock();
-        try {
-            step.requireOpen();
-            return reports.all();
-        } finally {
-            backend.lock().unlock();
-        }
+        return reports.all();
     }
 
     @Override
     public FetchReport fetchReport(int layer) {
-        backend.lock().lock();
-        try {
-            step.requireOpen();
-            return reports.of(layer);
-        } finally {
-            backend.lock().unlock();
-        }
+        return reports.of(layer);
     }
 
     @Override
     public List<HeadFetch> headFetches(int layer) {
-        backend.lock().lock();
-        try {
-            step.requireOpen();
-            return reports.heads(layer);
-        } finally {
-            backend.lock().unlock();
-        }
+        return reports.heads(layer);
     }
 
     @Override

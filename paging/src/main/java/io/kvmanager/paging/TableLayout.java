@@ -2,7 +2,6 @@ package io.kvmanager.paging;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.KvCacheConfig;
-import io.kvmanager.PlacementPolicy;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
@@ -17,9 +16,9 @@ import org.jspecify.annotations.Nullable;
  * per layer: counters of the layer's FetchTally
  * per layer, int32 or F32:
  *   counts [4]: slots, blocks, summary blocks, query entries
- *   keys [maxBlocks]  values [maxBlocks]  homes [maxBlocks]  summaries [maxBlocks / blockTokens, rounded up]
+ *   keys [maxBlocks]  values [maxBlocks]  homes [maxBlocks]  summaries and codes as StandInShape says
  *   query table [queryBlocks]  query logSumExp [observationQueries][queryHeads]
- * summaries are there only if V is offloaded, the query parts only where queries vote
+ * the query parts are there only where queries vote
  * </pre>
  */
 final class TableLayout {
@@ -29,12 +28,15 @@ final class TableLayout {
     private final PyramidSchedule schedule;
     private final int maxBlocks;
     private final int summaryEntries;
+    private final int codeEntries;
 
     TableLayout(KvCacheConfig config) {
         geometry = config.geometry();
         schedule = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens());
         maxBlocks = geometry.blocksFor(config.maxSequenceTokens());
-        summaryEntries = config.placement() instanceof PlacementPolicy.Offloaded ? geometry.blocksFor(maxBlocks) : 0;
+        StandInShape standIns = StandInShape.of(geometry, config.placement());
+        summaryEntries = standIns.summaryEnd(maxBlocks);
+        codeEntries = standIns.codeEnd(maxBlocks);
     }
 
     /** Device bytes of one sequence's tables. */
@@ -53,7 +55,7 @@ final class TableLayout {
 
     private long layerBytes(int layer) {
         int queries = schedule.observationQueries(layer);
-        return 4L * (COUNTS + 3L * maxBlocks + summaryEntries)
+        return 4L * (COUNTS + 3L * maxBlocks + summaryEntries + codeEntries)
                 + 4L * geometry.blocksFor(queries * geometry.groupSize())
                 + 4L * queries * geometry.queryHeads();
     }
@@ -84,6 +86,7 @@ final class TableLayout {
                 device.table(cursor.next(maxBlocks)),
                 device.table(cursor.next(maxBlocks)),
                 device.table(cursor.next(summaryEntries)),
+                device.table(cursor.next(codeEntries)),
                 device.table(cursor.next(geometry.blocksFor(queries * geometry.groupSize()))),
                 cursor.next(queries * geometry.queryHeads()));
     }
@@ -114,6 +117,7 @@ final class TableLayout {
             IntTable values,
             IntTable homes,
             IntTable summaries,
+            IntTable codes,
             IntTable queryTable,
             MemorySegment logSumExp) {
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.kvmanager.Compensation;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
@@ -46,7 +47,7 @@ class CudaCaptureTest {
             residency = cuda.device.tileResidency(
                     cuda.kernels,
                     new TileResidency.Request(
-                            OpenCuda.GEOMETRY, new ValueSelection.TopN(2), store, 10, List.of(60, 61, 62)));
+                            OpenCuda.GEOMETRY, new ValueSelection.TopN(2), Compensation.NONE, store, 10, List.of(60, 61, 62)));
             for (int block = 0; block < TOKENS / 4; block++) {
                 cuda.fill(block, 0);
                 cuda.fill(20 + block, block);
