@@ -50,8 +50,9 @@ public abstract class SuspensionContract {
     }
 
     private KvCacheConfig config(KvCacheContract.Case testCase) {
+        Compensation compensation = testCase.retention().equals("half") ? Compensation.MEAN : Compensation.INT4;
         KvCacheConfig.Builder builder =
-                builder(testCase.cache(), testCase.geometry()).compensation(Compensation.MEAN);
+                builder(testCase.cache(), testCase.geometry()).compensation(compensation);
         if (!testCase.retention().isEmpty()) {
             builder.set("retention", testCase.retention());
         }
