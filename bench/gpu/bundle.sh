@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Builds bench/target/gpu: all that the GPU suite and the GPU benchmarks need on a Linux x86-64 machine that has an
-# NVIDIA driver and nothing else: a JRE made by jlink, the jars, the test classes, JCuda's native library, run.sh.
+# NVIDIA driver and nothing else: a JRE made by jlink, the jars, the test classes, JCuda's native library, run.sh. It is
+# an error if it takes more than 45 MB.
 #
 # usage: bench/gpu/bundle.sh      (KV_JAVA_HOME names a JDK 25, else ./kv's own search is used)
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/../.." && pwd -P)
 kit=$root/bench/target/gpu
-test_modules=(kvmanager kernels offload paging)
+most_bytes=45000000
+test_modules=(kvmanager kernels offload paging inference bench)
 jre_modules=java.base,java.logging,java.management,java.xml,java.naming,java.desktop,java.sql,jdk.unsupported
 jre_modules+=,jdk.incubator.vector,jdk.management,jdk.jfr,jdk.zipfs,jdk.compiler
 
@@ -39,9 +41,15 @@ cp "$root"/kernels/target/natives/libJCudaDriver-* "$kit/natives/"
 for module in kvmanager kernels offload paging inference bench; do
   (cd "$root/$module/target/classes" && "$jdk/bin/jar" --create --file "$kit/lib/kv-$module.jar" .)
 done
-for module in "${test_modules[@]}" bench; do
+for module in "${test_modules[@]}"; do
   cp -r "$root/$module/target/test-classes" "$kit/tests/$module"
 done
 cp "$root/bench/gpu/run.sh" "$root/bench/gpu/baseline.py" "$kit/"
+cp "$root/inference/src/main/resources/io/kvmanager/inference/cli/demo-story.txt" "$kit/story.txt"
 git -C "$root" rev-parse HEAD >"$kit/commit" 2>/dev/null || echo unknown >"$kit/commit"
-du -sm "$kit" | awk '{ print "gpu kit: " $1 " MiB in " $2 }'
+bytes=$(du -sb "$kit" | cut -f1)
+printf 'gpu kit: %s bytes in %s\n' "$bytes" "$kit"
+if ((bytes > most_bytes)); then
+  printf 'gpu kit: too large; accepted: %s bytes\n' "$most_bytes" >&2
+  exit 1
+fi
