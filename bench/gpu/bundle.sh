@@ -10,13 +10,12 @@ root=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/../.." && pw
 kit=$root/bench/target/gpu
 most_bytes=45000000
 test_modules=(kvmanager kernels offload paging inference bench)
-jre_modules=java.base,java.logging,java.management,java.xml,java.naming,java.desktop,java.sql,jdk.unsupported
-jre_modules+=,jdk.incubator.vector,jdk.management,jdk.jfr,jdk.zipfs,jdk.compiler
+jre_modules=java.base,java.logging,java.management,java.xml,jdk.incubator.vector,jdk.management,jdk.unsupported
 
 jdk=$("$root/kv" --java-home)
-mvn -q -B -f "$root/pom.xml" -DskipTests package
 rm -rf "$kit/lib" "$kit/tests" "$kit/natives"
 mkdir -p "$kit/lib" "$kit/tests" "$kit/natives"
+mvn -q -B -f "$root/pom.xml" -Pgpu-kit -DskipTests package
 
 # The JRE changes with the JDK only.
 jre_id="$jre_modules $("$jdk/bin/java" -version 2>&1 | sed -n 2p)"
@@ -32,9 +31,6 @@ if [[ ! -f $kit/jre.tar.gz || $(cat "$kit/jre.id" 2>/dev/null) != "$jre_id" ]]; 
   printf '%s' "$jre_id" >"$kit/jre.id"
 fi
 
-mvn -q -B -f "$root/pom.xml" -pl bench dependency:copy-dependencies -DincludeScope=test -DexcludeGroupIds=io.kvmanager \
-  -DexcludeArtifactIds=palantir-java-format,guava,archunit,errorprone,javac,functionaljava \
-  -DoutputDirectory="$kit/lib" -Dmdep.overWriteSnapshots=true
 # Of JCuda's natives only the driver's library is used, and it is unpacked.
 rm -f "$kit"/lib/jcuda-natives-*.jar
 cp "$root"/kernels/target/natives/libJCudaDriver-* "$kit/natives/"
@@ -44,6 +40,8 @@ done
 for module in "${test_modules[@]}"; do
   cp -r "$root/$module/target/test-classes" "$kit/tests/$module"
 done
+# Tests that need more than JUnit, none of them for a GPU.
+rm -rf "$kit/tests/bench/io/kvmanager/bench/rules" "$kit"/tests/paging/io/kvmanager/paging/PoolLinearizabilityTest*
 cp "$root/bench/gpu/run.sh" "$root/bench/gpu/baseline.py" "$kit/"
 cp "$root/inference/src/main/resources/io/kvmanager/inference/cli/demo-story.txt" "$kit/story.txt"
 git -C "$root" rev-parse HEAD >"$kit/commit" 2>/dev/null || echo unknown >"$kit/commit"

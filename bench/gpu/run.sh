@@ -27,10 +27,10 @@ all_steps=(suite=150 compare=60 transfer=60 attention=100 baseline=60 sanitizer=
 mkdir -p "$out" "$work/cache"
 
 # What a run on the emulated driver can afford.
-suite=() transfer=() attention=() compare=(--prompt-tokens 600 --new-tokens 100 --questions 28)
+suite=() suite_folders=("$here"/tests/*) transfer=() attention=() compare=(--prompt-tokens 600 --new-tokens 100 --questions 28)
 if [[ -n $emulation ]]; then
   export LD_LIBRARY_PATH=$emulation KV_EMULATION_ORDER=lazy KV_EMULATION_SEED=2
-  suite=(-Dkv.cases=1/60)
+  suite=(-Dkv.cases=1/60) suite_folders=("$here"/tests/{kernels,offload,inference,bench})
   transfer=(--bytes 64k --pieces 2k,32k --rounds 3)
   attention=(--cases 2x64 --types F16 --rounds 2 --copy-bytes 65536)
   compare=(--prompt-tokens 24 --new-tokens 3 --questions 0 --caches "paged,pyramid+kcache[selection=topN(1)]")
@@ -50,13 +50,13 @@ java=("$work/jre/bin/java" --enable-native-access=ALL-UNNAMED --add-modules jdk.
 
 started=$(date -u +%FT%TZ)
 commit=$(cat "$here/commit")
-gpu=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null | head -n 1)
-[[ -n $gpu ]] || gpu="no nvidia-smi"
+gpu="no nvidia-smi"
+[[ -z $(type -P nvidia-smi) ]] || gpu=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>&1 | head -n 1)
 [[ -z $emulation ]] || gpu="EMULATED DRIVER, speeds mean nothing"
 {
   printf '%s\ncommit %s\n%s\n' "$started" "$commit" "$gpu"
-  nvidia-smi --query-gpu=memory.total,memory.free,clocks.sm,clocks.mem,pcie.link.gen.current,pcie.link.width.current,persistence_mode,compute_mode \
-    --format=csv 2>&1 || true
+  [[ -z $(type -P nvidia-smi) ]] || nvidia-smi --query-gpu=memory.total,memory.free,clocks.sm,clocks.mem,pcie.link.gen.current,pcie.link.width.current,persistence_mode,compute_mode \
+    --format=csv 2>&1
   uname -srm
   nproc
   "${java[@]}" -version 2>&1
@@ -65,6 +65,7 @@ cat "$out/env.txt"
 
 names=() seconds=() results=()
 status=0
+skipped=75 # an exit status of ours
 
 # Renews the summaries.
 summarise() {
@@ -104,20 +105,21 @@ result() {
   case $1 in
     0) printf 'passed' ;;
     3) printf 'NO GPU TEST RAN' ;;
+    "$skipped") printf 'skipped' ;;
     124 | 137) printf 'out of time' ;;
     *) printf 'failed, exit status %s' "$1" ;;
   esac
 }
 
 count() {
-  [[ $1 == 0 || $status == 3 ]] || status=1
+  [[ $1 == 0 || $1 == "$skipped" || $status == 3 ]] || status=1
   [[ $1 != 3 ]] || status=3
 }
 
 
 run_suite() {
   limited "$1" "$out/tests.txt" "${java[@]}" "${suite[@]}" io.kvmanager.bench.gpu.GpuSuite "$device" "$out/tests.json" \
-    "${tests[@]}"
+    "${suite_folders[@]}"
 }
 
 run_compare() {
@@ -141,7 +143,7 @@ run_attention() {
 run_baseline() {
   if ! python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
     echo "baseline: skipped, python3 has no torch with a GPU here" | tee "$out/baseline.txt"
-    return
+    return "$skipped"
   fi
   limited "$1" "$out/baseline.txt" python3 "$here/baseline.py" "$out/baseline.json"
 }
@@ -151,7 +153,7 @@ run_sanitizer() {
   found=$(PATH=$PATH:/usr/local/cuda/bin type -P compute-sanitizer)
   if [[ -z $found || -n $emulation ]]; then
     echo "sanitizer: skipped, there is no compute-sanitizer here" | tee "$out/sanitizer.txt"
-    return
+    return "$skipped"
   fi
   for tool in memcheck racecheck; do
     limited "$(($1 / 2))" "$out/sanitizer-$tool.txt" "$found" --tool "$tool" --error-exitcode 9 --target-processes all \

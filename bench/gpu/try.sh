@@ -19,7 +19,8 @@ done
 trial() {
   local name=$1 expected=$2 code=0
   shift 2
-  env -i PATH="$fresh/bin" KV_GPU_WORK="$fresh/work" OUT="$fresh/$name" "$@" "$fresh/kit/run.sh" || code=$?
+  env -i PATH="$fresh/bin" KV_GPU_WORK="$fresh/work" OUT="$fresh/$name" "$@" "$fresh/kit/run.sh" suite=400 compare=200 \
+    transfer=100 attention=100 baseline sanitizer || code=$?
   if [[ $code != "$expected" ]]; then
     printf 'try.sh: %s ended with status %s, not %s\n' "$name" "$code" "$expected" >&2
     exit 1

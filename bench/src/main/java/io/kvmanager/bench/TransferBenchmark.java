@@ -14,8 +14,8 @@ import java.util.SplittableRandom;
 
 /**
  * Copies between the two tiers of one device, as suspension and resumption make them: a pass stores or loads every
- * piece, each a block of its own, and waits. Piece i of host memory belongs to place {@code places[i]} of device memory,
- * so nothing is contiguous on both sides.
+ * piece, each a block of its own, and waits. Piece i of host memory belongs to place {@code places[i]} of device
+ * memory, so nothing is contiguous on both sides.
  */
 final class TransferBenchmark implements AutoCloseable {
     private static final long SEED = 20_240_607;

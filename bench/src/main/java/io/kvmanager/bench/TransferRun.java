@@ -3,8 +3,8 @@ package io.kvmanager.bench;
 /**
  * What one way of copying took.
  *
- * @param way {@code single}, {@code batch}, {@code kernel}, {@code bulk} for one piece, or {@code copy} on a device that
- *     has one way
+ * @param way {@code single}, {@code batch}, {@code kernel}, {@code bulk} for one piece, or {@code copy} on a device
+ *     that has one way
  * @param toDevice from host to device memory, or back
  * @param pieceBytes size of a piece
  * @param pieces copied in one pass

@@ -28,8 +28,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The emulated CUDA driver refuses the n-th thing that it is asked for, for every n in a cache's life: while it opens, in
- * a prompt, a token, a fork, a suspension. The error is typed, sequences give everything back, the next request is
+ * The emulated CUDA driver refuses the n-th thing that it is asked for, for every n in a cache's life: while it opens,
+ * in a prompt, a token, a fork, a suspension. The error is typed, sequences give everything back, the next request is
  * served, and closing leaves nothing in the driver.
  */
 @Tag("emulation")
