@@ -185,7 +185,7 @@ final class VectorShadows implements WorkerGroup.Part {
             int code = slab.get(BYTE, row + i);
             own.tile[to + i] = own.lows[i] + own.scales[i] * (code & 0x0f);
             if (half + i < headSize) {
-                own.tile[to + half + i] = own.lows[half + i] + own.scales[half + i] * (code >> 4 & 0x0f);
+                own.tile[to + half + i] = own.lows[half + i] + own.scales[half + i] * ((code >> 4) & 0x0f);
             }
         }
     }
