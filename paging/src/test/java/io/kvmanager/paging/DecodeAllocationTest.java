@@ -33,7 +33,7 @@ class DecodeAllocationTest {
     final LeakCheck leaks = new LeakCheck();
 
     @ParameterizedTest
-    @EnumSource(CacheName.class)
+    @EnumSource(value = CacheName.class, to = "PYRAMID_KCACHE")
     void aDecodeStepAllocatesNothing(CacheName name) {
         allocatesNothing(KvCacheConfig.builder(name, GEOMETRY)
                 .maxSequenceTokens(PROMPT + STEPS)
