@@ -175,7 +175,9 @@ final class VectorShadows implements WorkerGroup.Part {
             ((FloatVector) code.and(0x0f).convertShape(VectorOperators.I2F, FLOATS, 0))
                     .fma(FloatVector.fromArray(FLOATS, own.scales, i), FloatVector.fromArray(FLOATS, own.lows, i))
                     .intoArray(own.tile, to + i);
-            ((FloatVector) code.lanewise(VectorOperators.LSHR, 4).and(0x0f).convertShape(VectorOperators.I2F, FLOATS, 0))
+            ((FloatVector) code.lanewise(VectorOperators.LSHR, 4)
+                            .and(0x0f)
+                            .convertShape(VectorOperators.I2F, FLOATS, 0))
                     .fma(
                             FloatVector.fromArray(FLOATS, own.scales, half + i),
                             FloatVector.fromArray(FLOATS, own.lows, half + i))

@@ -74,7 +74,8 @@ public abstract class CertificateContract {
         int group = groupSizes[random.nextInt(groupSizes.length)];
         int kvHeads = 1 + random.nextInt(2);
         List<ElementType> types = List.of(ElementType.F32, ElementType.F16, ElementType.BF16);
-        return new CacheGeometry(1, kvHeads * group, kvHeads, headSize, 4 << random.nextInt(3), types.get(random.nextInt(3)));
+        return new CacheGeometry(
+                1, kvHeads * group, kvHeads, headSize, 4 << random.nextInt(3), types.get(random.nextInt(3)));
     }
 
     private static ValueSelection selection(SplittableRandom random) {
@@ -148,7 +149,8 @@ public abstract class CertificateContract {
         List<HeadFetch> after = sequence.headFetches(0);
         FetchReport report = sequence.fetchReport(0);
         assertEquals(attentions + 1, report.attentions());
-        ReferenceAttention oracle = new ReferenceAttention(geometry.queryHeads(), geometry.kvHeads(), geometry.headSize());
+        ReferenceAttention oracle =
+                new ReferenceAttention(geometry.queryHeads(), geometry.kvHeads(), geometry.headSize());
         for (int head = 0; head < geometry.queryHeads(); head++) {
             double[] exact = oracle.attend(q, 0, head, heads.k, heads.v, position + 1);
             double error = 0;
@@ -161,8 +163,8 @@ public abstract class CertificateContract {
                 outNorm += element * element;
             }
             error = Math.sqrt(error);
-            double relative =
-                    after.get(head).boundMean() * (attentions + 1) - before.get(head).boundMean() * attentions;
+            double relative = after.get(head).boundMean() * (attentions + 1)
+                    - before.get(head).boundMean() * attentions;
             double bound = relative * Math.sqrt(outNorm);
             double rounding = rounding(oracle, heads, q, head, position + 1);
             String where = message + ", token " + position + ", query head " + head + ": error " + error;
