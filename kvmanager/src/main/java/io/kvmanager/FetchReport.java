@@ -16,8 +16,8 @@ package io.kvmanager;
  * @param tilesHit selected tiles found in the tile cache
  * @param tilesMissed selected tiles copied from host memory
  * @param tilesInPlace selected tiles read where they lie in host memory
- * @param bytesFetched bytes copied from host to device memory, or read there in place; for
- *     {@link BudgetPolicy.Quest}, bytes that it reads
+ * @param bytesFetched bytes copied from host to device memory, or read there in place; for {@link BudgetPolicy.Quest},
+ *     bytes that it reads
  * @param bytesStored bytes copied from device to host memory
  * @param shadowBytes device bytes of the blocks that hold shadows of V, or means, now
  */

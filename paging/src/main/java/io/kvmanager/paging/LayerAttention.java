@@ -245,6 +245,14 @@ final class LayerAttention {
         }
     }
 
+    /** Behind a step: prunes what has become due, then settles. */
+    void settle(LayerBlocks layer, int recent) {
+        while (layer.shape.pruneDue(recent)) {
+            pruneWindow(layer);
+        }
+        layer.settle();
+    }
+
     /** Prunes the window at the layer's frontier by the attention that the remembered queries pay it. */
     void pruneWindow(LayerBlocks layer) {
         int frontier = layer.shape.frontier();

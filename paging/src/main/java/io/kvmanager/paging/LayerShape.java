@@ -192,6 +192,22 @@ final class LayerShape {
         return Math.max(settledBlocks, limit / blockTokens);
     }
 
+    /**
+     * Tokens that can be appended and committed one by one, after {@link #settle} and {@link #drop}, before a block is
+     * needed, settles or is dropped, or a window becomes due.
+     */
+    int quietTokens(int recent) {
+        int untilFull = blocks() * blockTokens - kept;
+        long quiet = prunes() ? untilFull : untilFull - 1; // what fills a block settles it
+        if (prunes()) {
+            quiet = Math.min(quiet, (long) frontier + windowTokens() + recent - 1 - kept);
+        }
+        if (offloads && residentFrom < settledBlocks) {
+            quiet = Math.min(quiet, (residentFrom + 1L) * blockTokens + recentValueTokens - 1 - kept);
+        }
+        return (int) Math.max(0, quiet);
+    }
+
     /** New device blocks that appending {@code tokens} tokens can need, when nothing is shared. */
     int newBlocks(int tokens) {
         int keyValue = 2 * (blocksFor(kept + tokens) - blocks());

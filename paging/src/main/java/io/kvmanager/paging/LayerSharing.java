@@ -130,6 +130,15 @@ final class LayerSharing {
         }
     }
 
+    /** Blocks of V that a cut to {@code newLength} tokens must bring back. */
+    static int blocksToOnboard(LayerBlocks[] layers, int newLength) {
+        int blocks = 0;
+        for (LayerBlocks layer : layers) {
+            blocks += layer.blocksToOnboard(layer.slotsBelow(newLength));
+        }
+        return blocks;
+    }
+
     /**
      * Whether a layer of {@code length} tokens that is cut to {@code newLength} holds what it would hold had it never
      * been longer: nothing that is cut away took part in a pruning of what stays.

@@ -31,6 +31,7 @@ final class PagedSequence implements KvSequence {
     private final LayerBlocks[] layers;
     private final LayerAttention attention;
     private final StepNeed need;
+    private final QuietTokens quiet;
     private final StepProtocol step = new StepProtocol();
     private final List<CapturedAttention> captured = new ArrayList<>();
     private boolean capturing;
@@ -77,8 +78,8 @@ final class PagedSequence implements KvSequence {
             FetchTally tally = layout.tally(backend.device(), memory, layer);
             layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, tally, reservation);
         }
-        reports = new LayerReports(
-                layers, step, backend.lock(), backend.geometry().blockBytes());
+        reports = new LayerReports(layers, step, backend.lock(), backend.geometry().blockBytes());
+        quiet = new QuietTokens(layers, backend.pool(), backend.copies());
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
 
@@ -168,7 +169,7 @@ final class PagedSequence implements KvSequence {
     /** Checks a step and counts what it can need; nothing changes before {@link #start}. */
     StepNeed plan(int tokens) {
         step.requireIdle();
-        need.count(layers, length, tokens);
+        need.count(layers, quiet, length, tokens);
         return need;
     }
 
@@ -176,11 +177,11 @@ final class PagedSequence implements KvSequence {
     void start(int tokens, boolean prompt) {
         reservation.begin(need.blocks(), need.homes());
         if (prompt) {
+            quiet.forget();
             alive.begin(length, tokens);
-        } else {
-            for (LayerBlocks layer : layers) {
-                layer.extend(length);
-            }
+        }
+        if (!prompt) {
+            quiet.extend(length);
         }
         step.begin(tokens, prompt);
     }
@@ -236,8 +237,8 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireLayer(0, false);
             capturing = true;
-            CapturedAttention capture =
-                    new CapturedAttention(backend.device().record(attends), backend.lock(), step, layers, captured);
+            CapturedAttention capture = new CapturedAttention(
+                    backend.device().record(attends), backend.lock(), step, layers, captured);
             step.requireComplete(layers.length);
             return capture;
         } finally {
@@ -253,13 +254,7 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireComplete(layers.length);
             length += step.tokens();
-            int recent = backend.schedule().recentInGeneration(layers[0].kept());
-            for (LayerBlocks layer : layers) {
-                while (layer.shape.pruneDue(recent)) {
-                    attention.pruneWindow(layer);
-                }
-                layer.settle();
-            }
+            quiet.settle(attention, backend.schedule());
             if (prefix != null) {
                 prefix.register(layers, length);
             }
@@ -275,6 +270,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireIdle();
+            quiet.forget();
             return backend.register(slot -> new PagedSequence(this, slot));
         } finally {
             backend.lock().unlock();
@@ -289,11 +285,8 @@ final class PagedSequence implements KvSequence {
             if (newLength < 0 || newLength > length) {
                 throw new IllegalArgumentException("truncate to " + newLength + " tokens; accepted: 0 to " + length);
             }
-            int onboard = 0;
-            for (LayerBlocks layer : layers) {
-                onboard += layer.blocksToOnboard(layer.slotsBelow(newLength));
-            }
-            reservation.begin(onboard, 0);
+            quiet.forget();
+            reservation.begin(LayerSharing.blocksToOnboard(layers, newLength), 0);
             boolean whole = true;
             for (LayerBlocks layer : layers) {
                 whole &= LayerSharing.isWholeBelow(layer.shape, newLength, length);
@@ -314,6 +307,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireIdle();
+            quiet.forget();
             long homes = suspension.moveOut();
             if (prefix != null) {
                 prefix.pause();
