@@ -1,5 +1,6 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.CacheName;
 import io.kvmanager.testing.CudaAvailable;
 import io.kvmanager.testing.KvCacheContract;
 import java.util.List;
@@ -28,5 +29,9 @@ class CudaCacheTest extends KvCacheContract {
 
     protected static Stream<Case> cases() {
         return KvCacheContract.cases().filter(testCase -> TAKEN.contains(testCase.text()));
+    }
+
+    protected static Stream<CacheName> names() {
+        return KvCacheContract.names().filter(name -> !name.budgeted()); // see CudaBudgetPolicyTest
     }
 }

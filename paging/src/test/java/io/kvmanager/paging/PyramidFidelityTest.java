@@ -12,7 +12,6 @@ import io.kvmanager.testing.EngineDouble;
 import io.kvmanager.testing.LeakCheck;
 import io.kvmanager.testing.PlainPyramid;
 import java.util.Arrays;
-import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -148,7 +147,7 @@ class PyramidFidelityTest {
                     assertTrue(sequence.retained(layer) >= recent + leastOfNew, preset + " layer " + layer);
                 }
                 int top = layers - 1;
-                assertTrue(sequence.retained(0) > 800 && sequence.retained(top) > 90, "kept " + List.of(length[top]));
+                assertTrue(sequence.retained(0) > 800 && sequence.retained(top) > 90, "the top keeps " + length[top]);
             }
         }
     }
