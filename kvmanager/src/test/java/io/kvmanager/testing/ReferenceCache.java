@@ -4,14 +4,13 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.Compensation;
 import io.kvmanager.ElementType;
 import io.kvmanager.PlacementPolicy;
-import io.kvmanager.RetentionPolicy;
 import io.kvmanager.ValueSelection;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -115,15 +114,15 @@ public final class ReferenceCache {
                 int head = firstHead + g;
                 double missed = 0;
                 for (int i = 0; i < positions.length; i++) {
+                    int slot = i;
                     int block = i / blockTokens;
                     boolean read = block < placement.sinkBlocks() || block >= residentFrom || chosen.contains(block);
                     if (read) {
                         add(out, head, weights[g][i], values.get(layer).get(positions[i]));
                     } else {
                         missed += weights[g][i];
-                        if (placement.compensation() == Compensation.MEAN) {
-                            add(out, head, weights[g][i], mean(layer, positions, block));
-                        }
+                        standIn(layer, positions, i, placement.compensation())
+                                .ifPresent(row -> add(out, head, weights[head % weights.length][slot], row));
                     }
                 }
                 if (placement.compensation() == Compensation.RENORMALISE) {
@@ -134,6 +133,26 @@ public final class ReferenceCache {
             }
         }
         return out;
+    }
+
+    /** What stands in for the value in a slot that is not read, {@code [kvHeads][headSize]}, if anything does. */
+    private Optional<double[]> standIn(int layer, int[] positions, int slot, Compensation compensation) {
+        int block = slot / geometry.blockTokens();
+        return switch (compensation) {
+            case NONE, RENORMALISE -> Optional.empty();
+            case MEAN -> Optional.of(mean(layer, positions, block));
+            case INT4 -> Optional.of(shadow(layer, positions, block, 4)[slot % geometry.blockTokens()]);
+            case INT8 -> Optional.of(shadow(layer, positions, block, 8)[slot % geometry.blockTokens()]);
+        };
+    }
+
+    private double[][] shadow(int layer, int[] positions, int block, int bits) {
+        double[][] rows = new double[geometry.blockTokens()][];
+        for (int slot = 0; slot < rows.length; slot++) {
+            rows[slot] = values.get(layer).get(positions[block * rows.length + slot]);
+        }
+        // Channels of different KV heads are different channels.
+        return ReferenceShadow.of(rows, geometry.elementType(), bits);
     }
 
     private double[] mean(int layer, int[] positions, int block) {
@@ -176,42 +195,5 @@ public final class ReferenceCache {
             covered += score[block];
         }
         return chosen;
-    }
-
-    /**
-     * The rows of a prompt that PyramidInfer lets through, straight from its description: mean attention of the last
-     * {@code 1 + recent} queries over heads, weighted linearly, highest first.
-     *
-     * @param q queries of the rows alive, by row
-     * @param positions their positions
-     */
-    public int[] survivors(
-            int layer, float[][] q, int[] positions, int promptTokens, int keep, RetentionPolicy.Pyramid pyramid) {
-        int rows = positions.length;
-        int queries = 1 + (int) (promptTokens * pyramid.recentRatio());
-        double[] score = new double[rows - queries];
-        for (int i = 0; i < queries; i++) {
-            int row = rows - queries + i;
-            double weight = queries == 1 ? 1 : 1 + (pyramid.distanceWeight() - 1) * i / (queries - 1);
-            for (int head = 0; head < geometry.queryHeads(); head++) {
-                double[] attention = weights(layer, q[row], head, Arrays.copyOf(positions, row + 1));
-                for (int c = 0; c < score.length; c++) {
-                    score[c] += weight * attention[c] / geometry.queryHeads() / queries;
-                }
-            }
-        }
-        for (int c = 0; c < Math.min(pyramid.sinkTokens(), score.length); c++) {
-            score[c] = Double.POSITIVE_INFINITY;
-        }
-        List<Integer> order = new ArrayList<>();
-        for (int c = 0; c < score.length; c++) {
-            order.add(c);
-        }
-        order.sort(Comparator.comparingDouble((Integer c) -> -score[c]).thenComparing(c -> c));
-        TreeSet<Integer> kept = new TreeSet<>(order.subList(0, keep - queries));
-        for (int row = score.length; row < rows; row++) {
-            kept.add(row);
-        }
-        return kept.stream().mapToInt(Integer::intValue).toArray();
     }
 }
