@@ -102,7 +102,7 @@ public final class Calibration {
             table = LostMass.larger(prose.table(), recall.table());
             shares = new ShareChooser(table, tolerance, candidate -> holds(candidate, recorded, check)).choose();
         }
-        PerLayer profile = withShares(shares);
+        PerLayer profile = CacheEntry.withShares(policy, "profile", shares);
         int done = WINDOWS + 2 * questions;
         EntryResult verified = verify(
                 profile,
@@ -139,16 +139,6 @@ public final class Calibration {
 
     private KvCacheConfig full(int promptTokens, int tokens) {
         return CacheEntry.FULL.config(model, promptTokens, tokens, Map.of(), device);
-    }
-
-    private PerLayer withShares(List<Double> shares) {
-        return new PerLayer(
-                "profile",
-                shares,
-                policy.recentTokens(),
-                policy.sinkTokens(),
-                policy.observationQueries(),
-                policy.poolingWidth());
     }
 
     private EntryResult verify(

@@ -1,0 +1,43 @@
+package io.kvmanager.inference.evaluation;
+
+import java.util.List;
+
+/**
+ * How far attention outputs behind a prompt are from attention in double precision. An error is the distance of one query
+ * head's output over the norm of the exact one, with the query, K and V of the run itself, rounded as the cache stores
+ * them.
+ *
+ * @param outputs query heads × layers × steps that were checked
+ * @param errorMean mean error against attention over every token that the layer was given
+ * @param errorMax largest of these
+ * @param fetchErrorMean mean error against attention over the tokens that the cache still holds: what comes from values
+ *     that were not read, and what a certificate bounds
+ * @param fetchErrorMax largest of these
+ * @param droppedMassPerLayer softmax weight on tokens that are no longer held, mean over heads and steps, 0..1
+ * @param missedMassPerLayer softmax weight on values that are held and were not read, as the cache reports it, 0..1
+ * @param bytesFetchedPerStep bytes from host memory, mean over the windows, by steps behind the prompt
+ */
+public record AttentionLoss(
+        long outputs,
+        double errorMean,
+        double errorMax,
+        double fetchErrorMean,
+        double fetchErrorMax,
+        List<Double> droppedMassPerLayer,
+        List<Double> missedMassPerLayer,
+        List<Double> bytesFetchedPerStep) {
+
+    public AttentionLoss {
+        droppedMassPerLayer = List.copyOf(droppedMassPerLayer);
+        missedMassPerLayer = List.copyOf(missedMassPerLayer);
+        bytesFetchedPerStep = List.copyOf(bytesFetchedPerStep);
+    }
+
+    /** Mean over the layers of {@link #droppedMassPerLayer}, 0..1. */
+    public double droppedMassMean() {
+        return droppedMassPerLayer.stream()
+                .mapToDouble(Double::doubleValue)
+                .average()
+                .orElse(0);
+    }
+}
