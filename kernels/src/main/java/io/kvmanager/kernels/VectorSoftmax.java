@@ -121,7 +121,7 @@ final class VectorSoftmax {
             for (int slot = 0; slot < blockTokens; slot += LANES) {
                 sum = sum.add(Lanes.floats(weights, at + 4L * slot));
             }
-            float blockMass = sum.reduceLanes(VectorOperators.ADD);
+            float blockMass = Lanes.sum(sum);
             mass.set(FLOAT, massRow + 4L * block, blockMass);
             total += blockMass;
         }

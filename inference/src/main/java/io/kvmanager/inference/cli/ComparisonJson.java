@@ -12,8 +12,8 @@ import java.util.List;
 final class ComparisonJson {
     private ComparisonJson() {}
 
-    /** Adds a result to the runs of an envelope. */
-    static void addRun(ObjectNode envelope, EntryResult result) {
+    /** Adds a result to the runs of an envelope; fields may follow. */
+    static ObjectNode addRun(ObjectNode envelope, EntryResult result) {
         ObjectNode run = Json.addRun(
                 envelope,
                 new Json.Run(
@@ -51,6 +51,7 @@ final class ComparisonJson {
         if (!result.answers().isEmpty()) {
             addRecall(run, result);
         }
+        return run;
     }
 
     private static void addAttention(ObjectNode run, AttentionLoss attention) {

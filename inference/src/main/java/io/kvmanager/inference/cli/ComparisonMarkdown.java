@@ -85,7 +85,8 @@ final class ComparisonMarkdown {
         table(text, headings, rows);
     }
 
-    private static void table(StringBuilder text, List<String> headings, List<List<String>> rows) {
+    /** Appends a table. */
+    static void table(StringBuilder text, List<String> headings, List<List<String>> rows) {
         line(text, headings);
         List<String> rule = new ArrayList<>(Collections.nCopies(headings.size(), "--:"));
         rule.set(0, "---");

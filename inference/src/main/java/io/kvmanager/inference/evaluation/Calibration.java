@@ -43,9 +43,23 @@ public final class Calibration {
      * @param profile the chosen shares
      * @param mass what steps of prose or answers miss, whichever is more
      * @param calibrationQuestions questions that {@code full} answers right and the choice had to keep
+     * @param predicted what follows for text of the same kind
      * @param verified the real cache with the profile, on prose and questions that took no part
      */
-    public record Result(PerLayer profile, MassTable mass, int calibrationQuestions, EntryResult verified) {}
+    public record Result(
+            PerLayer profile, MassTable mass, int calibrationQuestions, Prediction predicted, EntryResult verified) {}
+
+    /**
+     * What the chosen shares cost where they were chosen.
+     *
+     * @param droppedMassPerLayer attention mass that steps of prose pay to what a layer does not keep, 0..1
+     * @param recallOfFull share of the questions that {@code full} answers, 0..1; NaN where that is none
+     */
+    public record Prediction(List<Double> droppedMassPerLayer, double recallOfFull) {
+        public Prediction {
+            droppedMassPerLayer = List.copyOf(droppedMassPerLayer);
+        }
+    }
 
     /**
      * Prepares a calibration.
@@ -88,6 +102,7 @@ public final class Calibration {
         MassTable table;
         List<Double> shares;
         int kept;
+        double predictedRecall;
         try (RecallCheck check = new RecallCheck(model, asked)) {
             List<RecordedQuestion> recorded = new ArrayList<>();
             for (int i = 0; i < questions; i++) {
@@ -101,6 +116,11 @@ public final class Calibration {
             progress.step("choosing shares", WINDOWS + questions, steps);
             table = LostMass.larger(prose.table(), recall.table());
             shares = new ShareChooser(table, tolerance, candidate -> holds(candidate, recorded, check)).choose();
+            List<Double> chosen = shares;
+            predictedRecall = (double) recorded.stream()
+                            .filter(question -> question.answersRight(check, chosen))
+                            .count()
+                    / kept;
         }
         PerLayer profile = CacheEntry.withShares(policy, "profile", shares);
         int done = WINDOWS + 2 * questions;
@@ -109,7 +129,16 @@ public final class Calibration {
                 List.of(windows.get(1), windows.get(3)),
                 heldBack,
                 (what, at, of) -> progress.step("verifying: " + what, done + at, steps));
-        return new Result(profile, table, kept, verified);
+        Prediction predicted = new Prediction(atShares(prose.table(), shares), predictedRecall);
+        return new Result(profile, table, kept, predicted, verified);
+    }
+
+    private static List<Double> atShares(MassTable table, List<Double> shares) {
+        List<Double> lost = new ArrayList<>();
+        for (int layer = 0; layer < shares.size(); layer++) {
+            lost.add(table.lost(layer, SHARES.indexOf(shares.get(layer))));
+        }
+        return lost;
     }
 
     private void recordProse(EvaluationText.Window window, LostMass lost) {
