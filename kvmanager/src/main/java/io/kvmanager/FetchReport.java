@@ -8,7 +8,7 @@ package io.kvmanager;
  * @param missedMassMax largest missed mass of a query head, 0..1
  * @param tilesHit selected tiles found in the tile cache
  * @param tilesMissed selected tiles copied from host memory
- * @param bytesFetched bytes copied from host to device memory
+ * @param bytesFetched bytes copied from host to device memory; for {@link BudgetPolicy.Quest}, bytes that it reads
  * @param bytesStored bytes copied from device to host memory
  */
 public record FetchReport(

@@ -24,10 +24,13 @@ public interface KvSequence extends AutoCloseable {
     /** Committed tokens, pruned ones included. */
     int length();
 
-    /** Slots that {@code layer} holds, at most {@link #length()}. */
+    /** Slots that each KV head of {@code layer} holds, at most {@link #length()}. */
     int retained(int layer);
 
-    /** Token position of every slot of {@code layer}, ascending; a copy. */
+    /**
+     * Token position of every slot of {@code layer}, ascending; a copy. Where KV heads keep tokens of their own (under
+     * a {@link BudgetPolicy}), every position that one of them holds: there may be more than {@link #retained} slots.
+     */
     int[] positions(int layer);
 
     /**
@@ -83,9 +86,11 @@ public interface KvSequence extends AutoCloseable {
     }
 
     /**
-     * A second sequence with the same tokens on the same blocks; a block is copied before its first write if shared.
+     * A second sequence with the same tokens on the same blocks; a block is copied before its first write if shared. A
+     * cache that does not share copies everything at once.
      *
      * @throws KvCacheException.TooManySequences at the limit
+     * @throws KvCacheException.OutOfMemory if a copy does not fit; nothing changed
      */
     KvSequence fork();
 
@@ -94,6 +99,8 @@ public interface KvSequence extends AutoCloseable {
      * earlier stay pruned.
      *
      * @throws KvCacheException.OutOfMemory if V that must be resident again does not fit; nothing changed
+     * @throws UnsupportedOperationException if tokens were evicted since in favour of those that are to be forgotten;
+     *     {@code truncate(0)} is always possible
      */
     void truncate(int length);
 

@@ -145,7 +145,7 @@ public abstract class SuspensionContract {
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheName.class, mode = EnumSource.Mode.EXCLUDE, names = "FULL")
+    @EnumSource(value = CacheName.class, from = "PAGED", to = "PYRAMID_KCACHE")
     void aSuspendedSequenceRefusesSteps(CacheName name) {
         KvCache cache = leaks.open(builder(name, GEOMETRY).build());
         try (EngineDouble engine = new EngineDouble(GEOMETRY, SEED, 200)) {
@@ -179,7 +179,7 @@ public abstract class SuspensionContract {
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheName.class, mode = EnumSource.Mode.EXCLUDE, names = "FULL")
+    @EnumSource(value = CacheName.class, from = "PAGED", to = "PYRAMID_KCACHE")
     void suspensionWithoutRoomChangesNothing(CacheName name) {
         KvCacheConfig derived = builder(name, GEOMETRY)
                 .maxSequences(1)
@@ -202,7 +202,7 @@ public abstract class SuspensionContract {
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheName.class, mode = EnumSource.Mode.EXCLUDE, names = "FULL")
+    @EnumSource(value = CacheName.class, from = "PAGED", to = "PYRAMID_KCACHE")
     void resumingWithoutRoomChangesNothing(CacheName name) {
         KvCacheConfig one = builder(name, GEOMETRY).maxSequences(1).build();
         long budget = KvCache.plan(one).deviceBytes() + 2 * KvCache.plan(one).tableBytes();

@@ -126,8 +126,8 @@ public record CacheEntry(String series, CacheName cache, Map<String, String> set
 
     /**
      * The configuration of this entry for one sequence, with budgets derived for exactly its length. Settings of the
-     * entry win over common ones; a common retention is left out where the cache keeps everything. A range takes its
-     * largest value that fits the budget, or the least where none does.
+     * entry win over common ones; those that do not {@linkplain #concerns concern} the cache are left out. A range takes
+     * its largest value that fits the budget, or the least where none does.
      *
      * @param promptTokens tokens of the prompt
      * @param tokens tokens in all
@@ -172,9 +172,7 @@ public record CacheEntry(String series, CacheName cache, Map<String, String> set
                 .maxSequenceTokens(tokens);
         model.profile().ifPresent(builder::profile);
         Map<String, String> effective = new LinkedHashMap<>(common);
-        if (cache != CacheName.PYRAMID && cache != CacheName.PYRAMID_KCACHE) {
-            effective.remove("retention");
-        }
+        effective.keySet().removeIf(key -> !concerns(cache, key));
         effective.putAll(own);
         effective.forEach((key, value) -> {
             if (key.equals("retention") && value.startsWith(PROFILE_POWER)) {
@@ -205,5 +203,14 @@ public record CacheEntry(String series, CacheName cache, Map<String, String> set
                 policy.sinkTokens(),
                 policy.observationQueries(),
                 policy.poolingWidth());
+    }
+
+    /** Whether a setting that several caches are given is for {@code cache}: retention and budget are not for all. */
+    public static boolean concerns(CacheName cache, String key) {
+        return switch (key) {
+            case "retention" -> cache == CacheName.PYRAMID || cache == CacheName.PYRAMID_KCACHE;
+            case "budget" -> cache == CacheName.LOCAL || cache.budgeted();
+            default -> true;
+        };
     }
 }
