@@ -58,3 +58,50 @@ calibrate() {
   "$root/kv" calibrate "$@" --out "$profile" --markdown "$out/$name.md" >"$out/$name.txt"
   insert "$name" "$out/$name.md"
 }
+
+halves=$(mktemp -d)
+trap 'rm -rf "$halves"' EXIT
+
+# Two parts of a text: one to calibrate on, one to measure on.
+halve() {
+  local name=$1 text=$2 lines
+  case $text in *.gz) gzip -dc "$text" ;; *) cat "$text" ;; esac >"$halves/whole"
+  lines=$(wc -l <"$halves/whole")
+  head -n $((lines / 2)) "$halves/whole" >"$halves/$name-calibrate.txt"
+  tail -n +$((lines / 2 + 1)) "$halves/whole" >"$halves/$name-measure.txt"
+}
+
+budgets=0.3,0.46,0.6
+rivals='local=local[budget={.02..1}],h2o=h2o[budget={.02..1}],snapkv=snapkv[budget={.02..1}]'
+rivals+=',pyramidkv=pyramidkv[budget={.02..1}],tova=tova[budget={.02..1}]'
+ours='pyramid=pyramid[retention=profile^{8.0..0}],pyramid+kcache=pyramid+kcache[retention=profile^{8.0..0}]'
+values='top 8=kcache,top 8 mean=kcache[compensation=mean],top 8 none=kcache[compensation=none]'
+
+embedded() {
+  halve embedded "$own/heldout.txt"
+  calibrate embedded-profile "$out/embedded-profile.json" --text "$halves/embedded-calibrate.txt"
+  compare embedded --text "$halves/embedded-measure.txt" --windows 2 --questions 28 --filling-questions 8 \
+    --budgets $budgets --caches "paged,$rivals,quest,paper-7b=pyramid[retention=paper-7b],half=pyramid[retention=half],$ours,$values"
+  compare embedded-recall --text "$halves/embedded-measure.txt" --windows 1 --recall "$own/needles.jsonl" \
+    --filling-questions 10 --caches pyramid+kcache
+}
+
+small() {
+  local name=$1 file=$2
+  [[ -f $file ]] || fail "$file is missing"
+  halve "$name" "$stories"
+  calibrate "$name-profile" "$out/$name-profile.json" --model "$file" --text "$halves/$name-calibrate.txt"
+  compare "$name" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
+    --prompt-tokens 340 --new-tokens 160 --windows 6 --questions 7 --filling-questions 0 \
+    --budgets $budgets --caches "paged,$rivals,quest,$ours,$values"
+}
+
+[[ $# -gt 0 ]] || set -- embedded stories260K bitllama3M
+for model in "$@"; do
+  case $model in
+    embedded) embedded ;;
+    stories260K) small stories260K "$data/models/stories260K/stories260K.bin" ;;
+    bitllama3M) small bitllama3M "$data/models/bitllama3M/bit_model.bin" ;;
+    *) fail "model '$model' is unknown; accepted: embedded, stories260K, bitllama3M" ;;
+  esac
+done

@@ -30,8 +30,9 @@ final class CalibrationTable {
             table.row(cells.toArray(String[]::new));
         }
         EntryResult verified = result.verified();
-        console.line("attention mass kept, the smaller of prose and answers, by share of the tokens kept; of prose with "
-                + "the shares chosen: predicted, and measured on text held back");
+        console.line(
+                "attention mass kept, the smaller of prose and answers, by share of the tokens kept; of prose with "
+                        + "the shares chosen: predicted, and measured on text held back");
         table.print(console, "");
         console.line("");
         console.line("on text and " + verified.answers().size() + " questions held back: keeps "
@@ -50,7 +51,8 @@ final class CalibrationTable {
                 ComparisonTable.number(
                         "%.3f", 1 - result.predicted().droppedMassPerLayer().get(layer)),
                 ComparisonTable.number(
-                        "%.3f", 1 - result.verified().attention().droppedMassPerLayer().get(layer)));
+                        "%.3f",
+                        1 - result.verified().attention().droppedMassPerLayer().get(layer)));
     }
 
     /** A table without times. */

@@ -45,8 +45,8 @@ final class ComparisonCharts {
     void add(Report report) {
         report.section(
                 "Quality over device memory",
-                "Device bytes at peak, prefill included, as a share of what full holds. Ringed and joined by the dashed "
-                        + "line: what no other cache beats with as little memory.");
+                "Device bytes at peak, prefill included, as a share of what full holds. Ringed and joined by the"
+                        + " dashed line: what no other cache beats with as little memory.");
         report.charts(fronts());
         if (!results.getFirst().answers().isEmpty()) {
             recall(report);
@@ -105,8 +105,7 @@ final class ComparisonCharts {
         if (!curves.isEmpty()) {
             boolean moreIsBetter = heading.equals(RECALL);
             charts.put(
-                    heading,
-                    new FrontChart(heading, "device memory, % of full", yName, curves, moreIsBetter, scale));
+                    heading, new FrontChart(heading, "device memory, % of full", yName, curves, moreIsBetter, scale));
         }
     }
 
@@ -166,7 +165,12 @@ final class ComparisonCharts {
         Map<String, Chart> charts = new LinkedHashMap<>();
         charts.put(
                 "Missed mass per layer",
-                lines("layer", "missed mass", selecting, result -> result.attention().missedMassPerLayer(), 1));
+                lines(
+                        "layer",
+                        "missed mass",
+                        selecting,
+                        result -> result.attention().missedMassPerLayer(),
+                        1));
         charts.put(
                 "Bytes fetched per step, means of " + STEP_MEAN,
                 lines("step", "bytes", selecting, result -> result.attention().bytesFetchedPerStep(), STEP_MEAN));
@@ -174,11 +178,7 @@ final class ComparisonCharts {
     }
 
     private PointChart lines(
-            String xName,
-            String yName,
-            List<EntryResult> shown,
-            Function<EntryResult, List<Double>> values,
-            int mean) {
+            String xName, String yName, List<EntryResult> shown, Function<EntryResult, List<Double>> values, int mean) {
         List<Series> series = new ArrayList<>();
         for (EntryResult result : shown) {
             List<Double> all = values.apply(result);
@@ -189,7 +189,8 @@ final class ComparisonCharts {
                 xs.add((from + to - 1) / 2.0);
                 ys.add(IntStream.range(from, to).mapToDouble(all::get).average().orElse(0));
             }
-            series.add(new Series(result.entry().label(), xs, ys, tone(result.entry().series())));
+            series.add(new Series(
+                    result.entry().label(), xs, ys, tone(result.entry().series())));
         }
         return new PointChart(yName + " per " + xName, xName, yName, series, true, Scale.LINEAR);
     }

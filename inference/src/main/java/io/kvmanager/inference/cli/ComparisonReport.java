@@ -35,8 +35,7 @@ final class ComparisonReport {
                 "Bytes at peak; the dashed line is what full holds, " + ByteSize.format(full.fullBytes()) + ".");
         report.chart(memory(results));
         report.section("Attention", ComparisonTable.ATTENTION_LEGEND + ".");
-        report.table(
-                ComparisonTable.ATTENTION, rows(results, ComparisonTable::attentionCells), ComparisonTable.CHOSEN);
+        report.table(ComparisonTable.ATTENTION, rows(results, ComparisonTable::attentionCells), ComparisonTable.CHOSEN);
         report.section("Speed and fetching", "On this machine; bytes fetched are summed over the windows.");
         report.table(ComparisonTable.WORK, rows(results, ComparisonTable::workCells), ComparisonTable.CHOSEN);
         report.section("Configuration", "Effective settings of every cache.");

@@ -25,16 +25,8 @@ final class ComparisonTable {
             "kept");
 
     /** Headings of {@link #attentionCells}. */
-    static final List<String> ATTENTION = List.of(
-            "cache",
-            "error",
-            "at most",
-            "of held",
-            "at most",
-            "dropped mass",
-            "missed mass",
-            "greedy",
-            "of");
+    static final List<String> ATTENTION =
+            List.of("cache", "error", "at most", "of held", "at most", "dropped mass", "missed mass", "greedy", "of");
 
     /** Headings of {@link #workCells}. */
     static final List<String> WORK =
@@ -50,9 +42,9 @@ final class ComparisonTable {
 
     /** What the columns of {@link #ATTENTION} mean. */
     static final String ATTENTION_LEGEND =
-            "error: of attention outputs against double precision over all tokens that a layer was given, relative, mean; "
-                    + "of held: the same over the tokens still held; greedy: tokens written before the first that full "
-                    + "chooses otherwise";
+            "error: of attention outputs against double precision over all tokens that a layer was given, relative,"
+                + " mean; of held: the same over the tokens still held; greedy: tokens written before the first that"
+                + " full chooses otherwise";
 
     private ComparisonTable() {}
 

@@ -18,8 +18,7 @@ import java.util.StringJoiner;
  * @param moreIsBetter whether a large y is good
  * @param yScale of the vertical axis
  */
-record FrontChart(
-        String title, String xName, String yName, List<Curve> curves, boolean moreIsBetter, Scale yScale)
+record FrontChart(String title, String xName, String yName, List<Curve> curves, boolean moreIsBetter, Scale yScale)
         implements Chart {
 
     /**
@@ -53,7 +52,8 @@ record FrontChart(
 
     /** The points that no other beats: none is as cheap and better, or as good and cheaper; from cheap to dear. */
     List<Point> front() {
-        List<Point> all = curves.stream().flatMap(curve -> curve.points().stream()).toList();
+        List<Point> all =
+                curves.stream().flatMap(curve -> curve.points().stream()).toList();
         List<Point> front = new ArrayList<>();
         for (Point point : all) {
             if (all.stream().noneMatch(other -> beats(other, point))) {
@@ -71,7 +71,8 @@ record FrontChart(
 
     @Override
     public String html() {
-        List<Point> all = curves.stream().flatMap(curve -> curve.points().stream()).toList();
+        List<Point> all =
+                curves.stream().flatMap(curve -> curve.points().stream()).toList();
         Axes axes = new Axes(
                 all.stream().map(Point::x).toList(),
                 Scale.LINEAR,
@@ -83,8 +84,8 @@ record FrontChart(
         StringBuilder svg = new StringBuilder(Chart.legend(
                 curves.stream().map(Curve::name).toList(),
                 curves.stream().map(Curve::tone).toList()));
-        svg.append(Chart.open(
-                Axes.WIDTH, Axes.HEIGHT, title, yName + " over " + xName + "; not beaten by any: " + words));
+        svg.append(
+                Chart.open(Axes.WIDTH, Axes.HEIGHT, title, yName + " over " + xName + "; not beaten by any: " + words));
         svg.append(axes.svg(xName, yName));
         svg.append("<polyline points=\"" + path(front, axes) + "\" class=\"front\"/>\n");
         for (Curve curve : curves) {
@@ -92,7 +93,8 @@ record FrontChart(
                     + curve.tone().style() + "\"/>\n");
         }
         for (Curve curve : curves) {
-            curve.points().forEach(point -> svg.append(circle(point, 4.5, curve.tone().style(), axes)));
+            curve.points()
+                    .forEach(point -> svg.append(circle(point, 4.5, curve.tone().style(), axes)));
         }
         front.forEach(point -> svg.append(circle(point, 8, "ring", axes)));
         return svg.append("</svg>\n").toString();

@@ -31,8 +31,8 @@ record GridChart(String title, String corner, List<String> columns, List<Row> ro
         rows = List.copyOf(rows);
         for (Row row : rows) {
             if (row.shares().size() != columns.size()) {
-                throw new IllegalArgumentException(row.name() + " has " + row.shares().size() + " shares; the grid has "
-                        + columns.size() + " columns");
+                throw new IllegalArgumentException(row.name() + " has "
+                        + row.shares().size() + " shares; the grid has " + columns.size() + " columns");
             }
         }
     }

@@ -48,8 +48,7 @@ final class ModelOption {
                         + profile.shares().size() + " layers; model " + model.name() + " has "
                         + model.config().layers());
             }
-            return new Model(
-                    model.name(), model.config(), model.weights(), model.tokenizer(), Optional.of(profile));
+            return new Model(model.name(), model.config(), model.weights(), model.tokenizer(), Optional.of(profile));
         } catch (InvalidPathException e) {
             throw new BadInput("--profile '" + file + "' is no path");
         } catch (ModelFormatException e) {

@@ -18,7 +18,8 @@ import java.util.stream.Collectors;
  *   <li>Prose and recall questions run once under {@code full} and are recorded. From exact attention weights follows
  *       the mass that later steps pay to what a layer would not have kept, for each candidate share.
  *   <li>{@link ShareChooser} picks the shares; its trial answers the recorded questions as the pruned cache would.
- *   <li>The real pruned cache runs prose and questions that took no part in the choice.
+ *   <li>The real pruned cache runs the prose again, which says what to expect, and then prose and questions that took no
+ *       part in the choice.
  * </ol>
  */
 public final class Calibration {
@@ -52,7 +53,8 @@ public final class Calibration {
     /**
      * What the chosen shares cost where they were chosen.
      *
-     * @param droppedMassPerLayer attention mass that steps of prose pay to what a layer does not keep, 0..1
+     * @param droppedMassPerLayer attention mass that steps of prose pay to what a layer no longer holds, of the prompt
+     *     and of what followed it, 0..1
      * @param recallOfFull share of the questions that {@code full} answers, 0..1; NaN where that is none
      */
     public record Prediction(List<Double> droppedMassPerLayer, double recallOfFull) {
@@ -124,21 +126,14 @@ public final class Calibration {
         }
         PerLayer profile = CacheEntry.withShares(policy, "profile", shares);
         int done = WINDOWS + 2 * questions;
+        EntryResult seen = verify(profile, List.of(windows.get(0), windows.get(2)), List.of(), (what, at, of) -> {});
+        Prediction predicted = new Prediction(seen.attention().droppedMassPerLayer(), predictedRecall);
         EntryResult verified = verify(
                 profile,
                 List.of(windows.get(1), windows.get(3)),
                 heldBack,
                 (what, at, of) -> progress.step("verifying: " + what, done + at, steps));
-        Prediction predicted = new Prediction(atShares(prose.table(), shares), predictedRecall);
         return new Result(profile, table, kept, predicted, verified);
-    }
-
-    private static List<Double> atShares(MassTable table, List<Double> shares) {
-        List<Double> lost = new ArrayList<>();
-        for (int layer = 0; layer < shares.size(); layer++) {
-            lost.add(table.lost(layer, SHARES.indexOf(shares.get(layer))));
-        }
-        return lost;
     }
 
     private void recordProse(EvaluationText.Window window, LostMass lost) {

@@ -137,8 +137,7 @@ public final class Comparison {
         try (KvCache cache = KvCache.open(config);
                 KvSequence sequence = cache.openSequence()) {
             int tokens = window.tokens() - window.promptTokens();
-            Generation text =
-                    DecodeLoop.generate(model, sequence, window.prompt(), tokens, Sampler.greedy(), id -> {});
+            Generation text = DecodeLoop.generate(model, sequence, window.prompt(), tokens, Sampler.greedy(), id -> {});
             if (isOracle) {
                 oracle.greedy(text.ids());
             }

@@ -65,7 +65,8 @@ public record RecallAnswer(int distance, double depth, boolean right, boolean ri
             List<RecallAnswer> answers, Function<RecallAnswer, Integer> key, Function<Integer, String> name) {
         Map<Integer, List<RecallAnswer>> byKey = new TreeMap<>();
         for (RecallAnswer answer : answers) {
-            byKey.computeIfAbsent(key.apply(answer), ignored -> new ArrayList<>()).add(answer);
+            byKey.computeIfAbsent(key.apply(answer), ignored -> new ArrayList<>())
+                    .add(answer);
         }
         List<Group> groups = new ArrayList<>();
         byKey.forEach((each, members) -> groups.add(group(name.apply(each), members)));

@@ -110,8 +110,7 @@ final class WindowTally {
                 (double) agreements / steps,
                 divergence / steps,
                 audit.loss(),
-                new EntryResult.Greedy(
-                        (double) greedyAgreement / continuations, (double) greedyTokens / continuations),
+                new EntryResult.Greedy((double) greedyAgreement / continuations, (double) greedyTokens / continuations),
                 memory,
                 windowTokens,
                 retained,

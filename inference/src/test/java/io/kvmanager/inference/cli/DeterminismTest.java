@@ -38,8 +38,7 @@ final class DeterminismTest {
         assertEquals(11, runs.get(3).get("bytesFetchedPerStep").size());
         ReportTest.parsed(Files.readString(folder.resolve("first.html")));
         assertTrue(Files.readString(folder.resolve("first.md")).startsWith("| cache | device |"));
-        assertEquals(
-                Files.readString(folder.resolve("first.md")), Files.readString(folder.resolve("second.md")));
+        assertEquals(Files.readString(folder.resolve("first.md")), Files.readString(folder.resolve("second.md")));
     }
 
     /** The JSON that a comparison writes, without speeds. */

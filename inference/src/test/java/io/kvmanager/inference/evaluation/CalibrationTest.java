@@ -22,7 +22,9 @@ final class CalibrationTest {
         for (int layer = 0; layer < predicted.size(); layer++) {
             assertEquals(predicted.get(layer), measured.get(layer), TOLERANCE, "layer " + layer);
         }
-        assertTrue(result.verified().retainedShare() < .8, "it prunes: " + result.profile().shares());
+        assertTrue(
+                result.verified().retainedShare() < .8,
+                "it prunes: " + result.profile().shares());
         assertEquals(1, result.predicted().recallOfFull());
         assertEquals(1, result.verified().recallOfFull(), .34);
     }

@@ -35,7 +35,8 @@ final class EvaluationTextTest {
 
     @Test
     void aStartTokenStandsBetweenDocuments() {
-        EvaluationText text = EvaluationText.of("two", "One day.\n<|endoftext|>\nTwo days.\n<|endoftext|>", Prose.MODEL);
+        EvaluationText text =
+                EvaluationText.of("two", "One day.\n<|endoftext|>\nTwo days.\n<|endoftext|>", Prose.MODEL);
         int[] one = EvaluationText.encode(Prose.MODEL, "One day.\n");
         int[] two = EvaluationText.encode(Prose.MODEL, "Two days.\n");
         assertEquals(one.length + 1 + two.length, text.tokens());

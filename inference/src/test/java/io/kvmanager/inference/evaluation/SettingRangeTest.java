@@ -39,8 +39,7 @@ final class SettingRangeTest {
         RetentionPolicy.Local local = (RetentionPolicy.Local) config.retention();
         long budget = (long) (.46 * config.fullBytes(TOKENS));
         assertTrue(KvCache.plan(config).deviceBytes() <= budget);
-        CacheEntry more =
-                CacheEntry.parse("local[retention=local(sinks=4,recent=" + (local.recentTokens() + 1) + ")]");
+        CacheEntry more = CacheEntry.parse("local[retention=local(sinks=4,recent=" + (local.recentTokens() + 1) + ")]");
         assertTrue(KvCache.plan(config(more)).deviceBytes() > budget);
         assertEquals(16, ((RetentionPolicy.Local) config(entry.withBudget(.001)).retention()).recentTokens());
     }
@@ -48,8 +47,8 @@ final class SettingRangeTest {
     @Test
     void aPowerOfTheProfileScalesIt() {
         RetentionPolicy.PerLayer profile = Prose.MODEL.profile().orElseThrow();
-        RetentionPolicy.PerLayer squared =
-                (RetentionPolicy.PerLayer) config(CacheEntry.parse("pyramid[retention=profile^2]")).retention();
+        RetentionPolicy.PerLayer squared = (RetentionPolicy.PerLayer)
+                config(CacheEntry.parse("pyramid[retention=profile^2]")).retention();
         for (int layer = 0; layer < profile.shares().size(); layer++) {
             double share = profile.shares().get(layer);
             assertEquals(share * share, squared.shares().get(layer), 1e-12);
