@@ -66,21 +66,17 @@ public record KvCacheConfig(
         checkLayers(geometry, retention);
         checkTileCache(geometry, placement);
         if (prefixes.enabled()) {
-            checkPrefixes(cache, retention, placement);
+            checkPrefixes(cache, retention);
         }
     }
 
-    private static void checkPrefixes(CacheName cache, RetentionPolicy retention, PlacementPolicy placement) {
+    private static void checkPrefixes(CacheName cache, RetentionPolicy retention) {
         if (cache == CacheName.FULL) {
             throw new IllegalArgumentException("prefix caching does not go with cache full; accepted: another cache");
         }
         if (!(retention instanceof RetentionPolicy.All || retention instanceof RetentionPolicy.PerChunk)) {
             throw new IllegalArgumentException("prefix caching does not go with retention " + retention
                     + ", whose choice depends on what follows; accepted: all, chunks(…)");
-        }
-        if (placement instanceof PlacementPolicy.Offloaded offloaded && offloaded.compensation() == Compensation.MEAN) {
-            throw new IllegalArgumentException(
-                    "prefix caching does not go with compensation mean; accepted: none, renormalise");
         }
     }
 
@@ -107,7 +103,12 @@ public record KvCacheConfig(
 
     private static void checkTileCache(CacheGeometry geometry, PlacementPolicy placement) {
         if (placement instanceof PlacementPolicy.Offloaded offloaded) {
-            int least = geometry.kvHeads() * offloaded.selection().maxTiles();
+            if (offloaded.compensation().shadows() && geometry.blockTokens() < 2) {
+                throw new IllegalArgumentException("compensation " + offloaded.compensation()
+                        + " does not go with blockTokens 1; accepted: 2 or more");
+            }
+            boolean readsInPlace = offloaded.selection() instanceof ValueSelection.Certified;
+            int least = readsInPlace ? 0 : geometry.kvHeads() * offloaded.selection().maxTiles();
             if (offloaded.tileCacheTiles() < least) {
                 throw new IllegalArgumentException("tileCacheTiles " + offloaded.tileCacheTiles()
                         + " is too small for " + offloaded.selection() + " on " + geometry.kvHeads()

@@ -1,6 +1,7 @@
 package io.kvmanager;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * One request's tokens. A step is begun, run layer by layer, and committed: {@link #beginPrompt} or {@link #beginToken}
@@ -145,6 +146,16 @@ public interface KvSequence extends AutoCloseable {
 
     /** What value fetching did since the sequence was opened. */
     FetchReport fetchReport();
+
+    /** What it did in one layer. */
+    default FetchReport fetchReport(int layer) {
+        return FetchReport.NONE;
+    }
+
+    /** What it did in one layer, one entry for each query head; empty for a cache that fetches nothing. */
+    default List<HeadFetch> headFetches(int layer) {
+        return List.of();
+    }
 
     /** Gives every block back. A step that was begun and not committed is dropped. */
     @Override

@@ -29,7 +29,7 @@ class KvCacheConfigTest {
                 "selection; topN(8,9)",
                 "selection; nucleus(1.5)",
                 "selection; certain(1)",
-                "compensation; int4",
+                "compensation; int5",
                 "retention; profile",
                 "retention; layers(1/1/.5)",
                 "retention; layers(1/1/.5/2)",

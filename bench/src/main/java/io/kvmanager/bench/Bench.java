@@ -1,5 +1,6 @@
 package io.kvmanager.bench;
 
+import io.kvmanager.inference.cli.Console;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
@@ -7,7 +8,8 @@ import org.openjdk.jmh.Main;
 
 /**
  * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run,
- * {@code attention-gpu} does so on a device, {@code jmh} hands everything behind it to JMH.
+ * {@code attention-gpu} does so on a device, {@code transfer} measures copies between the tiers, {@code jmh} hands
+ * everything behind it to JMH.
  */
 public final class Bench {
     private static final String USAGE = """
@@ -16,6 +18,8 @@ public final class Bench {
                     attention over scattered blocks, beside the read roof of the same run
           attention-gpu [--device d] [--cases BxN,...] [--types F16,...] [--rounds n] [--json FILE]
                     attention of a batch on a device, beside its copy bandwidth
+          transfer [--device d] [--pieces 4k,...] [--bytes n] [--rounds n] [--json FILE]
+                    copies between the tiers, by size of the piece and way of copying; contents are checked
           allocator [JMH arguments]   what the block manager itself costs, with allocation per operation
           jmh [JMH arguments]         every benchmark; jmh -l lists them\
         """;
@@ -29,12 +33,13 @@ public final class Bench {
         switch (name) {
             case "attention" -> AttentionRoof.main(rest);
             case "attention-gpu" -> DeviceAttention.main(rest);
+            case "transfer" -> System.exit(TransferCommand.run(Console.ofProcess(), rest));
             case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark|PrefixBenchmark", "-prof", "gc"), rest));
             case "jmh" -> Main.main(rest);
             case "--help", "-h" -> System.out.println(USAGE);
             default -> {
-                System.err.println(
-                        "kv bench: '" + name + "' is unknown; accepted: attention, attention-gpu, allocator, jmh");
+                System.err.println("kv bench: '" + name
+                        + "' is unknown; accepted: attention, attention-gpu, transfer, allocator, jmh");
                 System.exit(2);
             }
         }

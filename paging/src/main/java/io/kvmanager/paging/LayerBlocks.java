@@ -7,6 +7,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.ValueTables;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * keys      [blocks]            K block of each logical block
  * values    [blocks]            V block, absent once dropped from device memory
  * homes     [blocks]            home of a settled V block behind the sinks, else absent
- * summaries [blocks / blockTokens]   slot b % blockTokens of entry b / blockTokens is the mean of V block b
+ * standIns                      what stands in for settled V that is not read
  * positions [slots]             token position of each slot, ascending
  * </pre>
  *
@@ -31,40 +32,50 @@ final class LayerBlocks {
     final LayerShape shape;
     final DeviceCount slots;
     final DeviceCount blocks;
-    final DeviceCount summaryBlocks;
     final IntTable keys;
     final IntTable values;
     final IntTable homes;
-    final IntTable summaries;
+    final StandIns standIns;
+    final ValueTables valueTables;
     final @Nullable QueryWindow queries;
     final int[] positions;
+    final FetchTally tally;
     private final BlockPool pool;
     private final ValueTier tier;
     private final HostCopies copies;
     private final AttentionKernels kernels;
+    private final BlockEntries entries;
     private final Reservation reservation;
     private final int blockTokens;
     private final int blockBytes;
 
-    LayerBlocks(LayerShape shape, PagedBackend backend, TableLayout.Tables tables, Reservation reservation) {
+    LayerBlocks(
+            LayerShape shape,
+            PagedBackend backend,
+            TableLayout.Tables tables,
+            FetchTally tally,
+            Reservation reservation) {
         this.shape = shape;
+        this.tally = tally;
         this.slots = tables.slots();
         this.blocks = tables.blocks();
-        this.summaryBlocks = tables.summaryBlocks();
         this.keys = tables.keys();
         this.values = tables.values();
         this.homes = tables.homes();
-        this.summaries = tables.summaries();
         this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
         this.tier = backend.tier();
         this.copies = backend.copies();
         this.kernels = backend.kernels();
         this.reservation = reservation;
+        this.entries = new BlockEntries(pool, copies, kernels, reservation);
+        this.standIns = new StandIns(shape, tables.summaries(), tables.codes(), tier, entries);
+        this.valueTables = new ValueTables(
+                blocks, values, homes, tables.summaryBlocks(), standIns.summaries, standIns.codes);
         this.blockTokens = backend.geometry().blockTokens();
         this.blockBytes = backend.geometry().blockBytes();
         this.positions = new int[backend.config().maxSequenceTokens()];
-        for (IntTable table : List.of(keys, values, homes, summaries)) {
+        for (IntTable table : List.of(keys, values, homes)) {
             table.fill(0, table.size(), ABSENT);
         }
         publish();
@@ -87,31 +98,19 @@ final class LayerBlocks {
         boolean prunes = shape.pruneDueAfter(tokens, recent);
         int from = prunes ? shape.frontier() / blockTokens : kept / blockTokens;
         for (int block = from; block < shape.blocks(); block++) {
-            shared += shared(keys, block) + shared(values, block);
+            shared += entries.shared(keys, block) + entries.shared(values, block);
         }
-        if (shape.summarises() && shape.settledAtMost(tokens) > shape.settledBlocks()) {
-            shared += shared(summaries, shape.settledBlocks() / blockTokens);
+        if (shape.settledAtMost(tokens) > shape.settledBlocks()) {
+            shared += standIns.shared(shape.settledBlocks());
         }
         if (queries != null && kept > 0) {
             boolean all = tokens > 1;
             for (int i = 0; i < queries.blocks(); i++) {
                 boolean written = all || (i >= queries.firstWrittenBlock() && i <= queries.lastWrittenBlock());
-                shared += written ? shared(queries.table(), i) : 0;
+                shared += written ? entries.shared(queries.table(), i) : 0;
             }
         }
         return shared;
-    }
-
-    private int shared(IntTable table, int entry) {
-        if (entry >= table.size()) {
-            return 0;
-        }
-        int id = table.get(entry);
-        boolean shared = id != ABSENT && pool.references(id) > 1;
-        if (id != ABSENT && !shared) {
-            copies.unlink(id);
-        }
-        return shared ? 1 : 0;
     }
 
     // ---- appending ----
@@ -135,12 +134,12 @@ final class LayerBlocks {
             queries.allocate(reservation);
         }
         if (first % blockTokens != 0) {
-            makeWritable(keys, first / blockTokens, Account.OPEN);
-            makeWritable(values, first / blockTokens, Account.OPEN);
+            entries.makeWritable(keys, first / blockTokens, Account.OPEN);
+            entries.makeWritable(values, first / blockTokens, Account.OPEN);
         }
         for (int block = shape.blocks(); block < shape.blocksFor(first + rows); block++) {
-            keys.set(block, zeroed(Account.OPEN));
-            values.set(block, zeroed(Account.OPEN));
+            keys.set(block, entries.zeroed(Account.OPEN));
+            values.set(block, entries.zeroed(Account.OPEN));
             homes.set(block, ABSENT);
         }
         shape.append(rows);
@@ -152,7 +151,7 @@ final class LayerBlocks {
         QueryWindow window = queries;
         if (window != null) {
             for (int i = window.firstWrittenBlock(); i <= window.lastWrittenBlock(); i++) {
-                makeWritable(window.table(), i, Account.QUERY_WINDOW);
+                entries.makeWritable(window.table(), i, Account.QUERY_WINDOW);
             }
             window.advance(position);
         }
@@ -175,32 +174,14 @@ final class LayerBlocks {
     private void publish() {
         slots.set(shape.kept());
         blocks.set(shape.blocks());
-        summaryBlocks.set(shape.residentFrom() > shape.sinkBlocks() ? shape.summaryEnd() : 0);
+        boolean dropped = shape.residentFrom() > shape.sinkBlocks();
+        valueTables.summaryBlocks().set(dropped ? standIns.summaryEnd(shape.settledBlocks()) : 0);
     }
 
     /** Books a block that is no longer settled; what others hold stays as they have it, and is copied if written to. */
     private void reopen(int id) {
         if (pool.references(id) == 1) {
             pool.transfer(id, Account.OPEN);
-        }
-    }
-
-    private int zeroed(Account account) {
-        int id = reservation.allocate(account);
-        kernels.zero(id);
-        return id;
-    }
-
-    private void makeWritable(IntTable table, int entry, Account account) {
-        int id = table.get(entry);
-        if (pool.references(id) > 1) {
-            int copy = reservation.allocate(account);
-            kernels.copyBlock(id, copy);
-            reservation.release(id);
-            table.set(entry, copy);
-        } else {
-            copies.unlink(id);
-            pool.transfer(id, account);
         }
     }
 
@@ -230,8 +211,8 @@ final class LayerBlocks {
         selection.appendRange(keepers, frontier + window, end);
         int count = keepers + Math.max(0, end - frontier - window);
         for (int block = frontier / blockTokens; block < before; block++) {
-            makeWritable(keys, block, Account.OPEN);
-            makeWritable(values, block, Account.OPEN);
+            entries.makeWritable(keys, block, Account.OPEN);
+            entries.makeWritable(values, block, Account.OPEN);
         }
         move(selection, count, frontier);
         shape.pruned();
@@ -250,17 +231,9 @@ final class LayerBlocks {
 
     private void releaseBlocks(int from, int to) {
         for (int block = from; block < to; block++) {
-            releaseEntry(keys, block);
-            releaseEntry(values, block);
+            entries.release(keys, block);
+            entries.release(values, block);
             releaseHome(block);
-        }
-    }
-
-    private void releaseEntry(IntTable table, int entry) {
-        int id = table.get(entry);
-        if (id != ABSENT) {
-            reservation.release(id);
-            table.set(entry, ABSENT);
         }
     }
 
@@ -275,7 +248,7 @@ final class LayerBlocks {
     // ---- placement ----
 
     /** Seals what has settled, writes settled V through to its home, and drops V that left the recent window. */
-    void settle(FetchTally tally) {
+    void settle() {
         int settled = shape.settledBlocks();
         int now = shape.settle();
         for (int block = settled; block < now; block++) {
@@ -285,25 +258,13 @@ final class LayerBlocks {
             if (shape.offloads() && block >= shape.sinkBlocks()) {
                 homes.set(block, reservation.store(value));
                 tally.stored(blockBytes);
-                if (shape.summarises()) {
-                    summarise(block, value);
-                }
+                standIns.seal(block, value, homes.get(block));
             }
         }
         for (int block = shape.residentFrom(), end = shape.drop(); block < end; block++) {
-            releaseEntry(values, block);
+            entries.release(values, block);
         }
         publish();
-    }
-
-    private void summarise(int block, int valueBlock) {
-        int entry = block / blockTokens;
-        if (summaries.get(entry) == ABSENT) {
-            summaries.set(entry, zeroed(Account.SUMMARY));
-        } else {
-            makeWritable(summaries, entry, Account.SUMMARY);
-        }
-        kernels.summarise(valueBlock, summaries.get(entry), block % blockTokens);
     }
 
     // ---- truncation, forking, closing ----
@@ -321,10 +282,10 @@ final class LayerBlocks {
     }
 
     /** Forgets slots from {@code keptSlots} on. */
-    void truncate(int keptSlots, int length, FetchTally tally) {
+    void truncate(int keptSlots, int length) {
         int before = shape.blocks();
         int residentFrom = shape.residentFrom();
-        int summariesBefore = shape.summaryEnd();
+        int settledBefore = shape.settledBlocks();
         shape.truncate(keptSlots);
         for (int block = shape.residentFrom(); block < Math.min(residentFrom, shape.blocks()); block++) {
             int id = reservation.allocate(Account.SEALED);
@@ -333,9 +294,7 @@ final class LayerBlocks {
             values.set(block, id);
         }
         releaseBlocks(shape.blocks(), before);
-        for (int entry = shape.summaryEnd(); entry < summariesBefore; entry++) {
-            releaseEntry(summaries, entry);
-        }
+        standIns.truncate(settledBefore, shape.settledBlocks());
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
             reopen(keys.get(block));
             reopen(values.get(block));
@@ -353,11 +312,33 @@ final class LayerBlocks {
     }
 
     /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */
-    void adopted(int length, FetchTally tally) {
+    void adopted(int length) {
         if (queries != null) {
             queries.allocate(reservation);
         }
-        truncate(shape.kept(), length, tally);
+        truncate(shape.kept(), length);
+        if (shape.standIns().any()) {
+            sealAgain();
+        }
+    }
+
+    /** Makes what stands in for adopted blocks: what others have of it lies in blocks that they go on to write. */
+    private void sealAgain() {
+        int passing = ABSENT;
+        for (int block = shape.sinkBlocks(); block < shape.settledBlocks(); block++) {
+            int value = values.get(block);
+            if (value == ABSENT) {
+                passing = passing == ABSENT ? reservation.allocate(Account.OPEN) : passing;
+                tier.load(homes.get(block), passing);
+                tally.fetched(blockBytes);
+                value = passing;
+            }
+            standIns.seal(block, value, homes.get(block));
+        }
+        if (passing != ABSENT) {
+            reservation.release(passing);
+        }
+        publish();
     }
 
     /** Drops an entry's block for another with the same content; the reference to that is the caller's gift. */
@@ -371,15 +352,16 @@ final class LayerBlocks {
     }
 
     /** Gives everything back. */
-    void release(FetchTally tally) {
-        truncate(0, 0, tally);
+    void release() {
+        truncate(0, 0);
     }
 
     /** Adds this layer's references to the recounts, for audits. */
     void count(int[] blockReferences, int[] homeReferences) {
         countEntries(keys, shape.blocks(), blockReferences);
         countEntries(values, shape.blocks(), blockReferences);
-        countEntries(summaries, shape.summaryEnd(), blockReferences);
+        countEntries(standIns.summaries, standIns.summaryEnd(shape.settledBlocks()), blockReferences);
+        countEntries(standIns.codes, standIns.codeEnd(shape.settledBlocks()), blockReferences);
         countEntries(homes, shape.blocks(), homeReferences);
         if (queries != null && shape.kept() > 0) {
             countEntries(queries.table(), queries.blocks(), blockReferences);

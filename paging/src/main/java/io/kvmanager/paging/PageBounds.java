@@ -51,7 +51,7 @@ final class PageBounds {
 
         FetchReport report(int queryHeads) {
             double mean = attentions == 0 ? 0 : missedSum / attentions / queryHeads;
-            return new FetchReport(attentions, mean, missedMax, tiles, 0, bytes, 0);
+            return new FetchReport(attentions, mean, missedMax, Double.NaN, Double.NaN, 0, tiles, 0, 0, bytes, 0, 0);
         }
     }
 

@@ -5,6 +5,7 @@ import io.kvmanager.inference.cli.FrontChart.Curve;
 import io.kvmanager.inference.cli.FrontChart.Point;
 import io.kvmanager.inference.cli.PointChart.Scale;
 import io.kvmanager.inference.cli.PointChart.Series;
+import io.kvmanager.inference.evaluation.AttentionLoss;
 import io.kvmanager.inference.evaluation.EntryResult;
 import io.kvmanager.inference.evaluation.RecallAnswer;
 import java.util.ArrayList;
@@ -171,10 +172,25 @@ final class ComparisonCharts {
                         selecting,
                         result -> result.attention().missedMassPerLayer(),
                         1));
+        List<EntryResult> bounded = selecting.stream()
+                .filter(result -> result.attention().bounds().isPresent())
+                .toList();
+        if (!bounded.isEmpty()) {
+            charts.put(
+                    "Error bound per layer",
+                    lines("layer", "bound over norm", bounded, ComparisonCharts::boundPerLayer, 1));
+        }
         charts.put(
                 "Bytes fetched per step, means of " + STEP_MEAN,
                 lines("step", "bytes", selecting, result -> result.attention().bytesFetchedPerStep(), STEP_MEAN));
         report.charts(charts);
+    }
+
+    private static List<Double> boundPerLayer(EntryResult result) {
+        return result.attention()
+                .bounds()
+                .map(AttentionLoss.Bounds::meanPerLayer)
+                .orElse(List.of());
     }
 
     private PointChart lines(

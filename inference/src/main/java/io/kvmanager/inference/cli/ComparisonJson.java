@@ -45,6 +45,7 @@ final class ComparisonJson {
         run.put("greedyTokens", result.greedy().tokensMean());
         if (ComparisonTable.selects(result)) {
             run.put("tileHitRatio", result.fetch().hitRatio());
+            run.put("tilesSelectedShare", result.fetch().selectedShare());
             addAll(run.putArray("missedMassPerLayer"), result.attention().missedMassPerLayer());
             addAll(run.putArray("bytesFetchedPerStep"), result.attention().bytesFetchedPerStep());
         }
@@ -62,6 +63,15 @@ final class ComparisonJson {
         run.put("fetchErrorMax", attention.fetchErrorMax());
         run.put("droppedMassMean", attention.droppedMassMean());
         addAll(run.putArray("droppedMassPerLayer"), attention.droppedMassPerLayer());
+        attention.bounds().ifPresent(bounds -> {
+            run.put("boundMax", bounds.max());
+            run.put("boundViolations", bounds.violations());
+            if (!Double.isNaN(bounds.slackMedian())) {
+                run.put("boundSlackMedian", bounds.slackMedian());
+                run.put("boundSlackP99", bounds.slackP99());
+            }
+            addAll(run.putArray("boundPerLayer"), bounds.meanPerLayer());
+        });
     }
 
     private static void addAll(ArrayNode to, List<Double> values) {

@@ -1,11 +1,13 @@
 package io.kvmanager.inference.cli;
 
+import io.kvmanager.inference.evaluation.AttentionLoss;
 import io.kvmanager.inference.evaluation.EntryResult;
 import io.kvmanager.inference.evaluation.RecallAnswer;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Function;
 
 /** The outcome of a comparison as Markdown tables; nothing in them depends on the time that anything took. */
@@ -29,6 +31,24 @@ final class ComparisonMarkdown {
                         "greedy",
                         "recall"),
                 results.stream().map(ComparisonMarkdown::row).toList());
+        List<EntryResult> selecting =
+                results.stream().filter(ComparisonTable::selects).toList();
+        if (!selecting.isEmpty()) {
+            text.append('\n');
+            table(
+                    text,
+                    List.of(
+                            "values fetched",
+                            "tiles",
+                            "bytes per step",
+                            "error, mean",
+                            "at most",
+                            "bound at most",
+                            "bound over error, median",
+                            "99 %",
+                            "violations"),
+                    selecting.stream().map(ComparisonMarkdown::fetchRow).toList());
+        }
         if (!results.getFirst().answers().isEmpty()) {
             recall(text, results, RecallAnswer::byDistance, "recall by distance, tokens");
             recall(text, results, RecallAnswer::byDepth, "recall by depth");
@@ -56,6 +76,27 @@ final class ComparisonMarkdown {
                         result.greedy().agreementMean(),
                         result.greedy().tokensMean()),
                 ComparisonTable.percent(result.recallOfFull()));
+    }
+
+    private static List<String> fetchRow(EntryResult result) {
+        AttentionLoss attention = result.attention();
+        Optional<AttentionLoss.Bounds> bounds = attention.bounds();
+        double bytes = attention.bytesFetchedPerStep().stream()
+                .mapToDouble(Double::doubleValue)
+                .average()
+                .orElse(0);
+        return List.of(
+                "`" + result.entry().label() + "`",
+                ComparisonTable.percent(result.fetch().selectedShare()),
+                ComparisonTable.number("%.0f", bytes),
+                error(attention.fetchErrorMean()),
+                error(attention.fetchErrorMax()),
+                bounds.map(found -> ComparisonTable.number("%.4f", found.max())).orElse("-"),
+                bounds.map(found -> ComparisonTable.number("%.1f", found.slackMedian()))
+                        .orElse("-"),
+                bounds.map(found -> ComparisonTable.number("%.1f", found.slackP99()))
+                        .orElse("-"),
+                bounds.map(found -> found.violations() + " of " + found.outputs()).orElse("-"));
     }
 
     /** Below a millionth an error is rounding. */

@@ -6,6 +6,7 @@ import io.kvmanager.inference.evaluation.AttentionLoss;
 import io.kvmanager.inference.evaluation.EntryResult;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** The outcome of a comparison as rows of text. */
 final class ComparisonTable {
@@ -26,7 +27,7 @@ final class ComparisonTable {
 
     /** Headings of {@link #attentionCells}. */
     static final List<String> ATTENTION =
-            List.of("cache", "error", "at most", "of held", "at most", "dropped mass", "missed mass", "greedy", "of");
+            List.of("cache", "error", "at most", "of held", "at most", "dropped mass", "missed mass", "greedy", "of", "bound", "slack", "p99", "violations");
 
     /** Headings of {@link #workCells}. */
     static final List<String> WORK =
@@ -44,7 +45,7 @@ final class ComparisonTable {
     static final String ATTENTION_LEGEND =
             "error: of attention outputs against double precision over all tokens that a layer was given, relative,"
                 + " mean; of held: the same over the tokens still held; greedy: tokens written before the first that"
-                + " full chooses otherwise";
+                + " full chooses otherwise; bound: largest that was promised against what is held; slack: bound over error, median";
 
     private ComparisonTable() {}
 
@@ -84,6 +85,7 @@ final class ComparisonTable {
 
     static List<String> attentionCells(EntryResult result) {
         AttentionLoss attention = result.attention();
+        Optional<AttentionLoss.Bounds> bounds = attention.bounds();
         return List.of(
                 result.entry().label(),
                 number("%.5f", attention.errorMean()),
@@ -93,7 +95,11 @@ final class ComparisonTable {
                 percent(attention.droppedMassMean()),
                 percent(result.fetch().missedMassMean()),
                 number("%.0f", result.greedy().agreementMean()),
-                number("%.0f", result.greedy().tokensMean()));
+                number("%.0f", result.greedy().tokensMean()),
+                bounds.map(found -> number("%.4f", found.max())).orElse("-"),
+                bounds.map(found -> number("%.1f", found.slackMedian())).orElse("-"),
+                bounds.map(found -> number("%.1f", found.slackP99())).orElse("-"),
+                bounds.map(found -> String.valueOf(found.violations())).orElse("-"));
     }
 
     static List<String> qualityCells(EntryResult result) {
@@ -114,7 +120,7 @@ final class ComparisonTable {
 
     /** Whether a cache chooses what it reads. */
     static boolean selects(EntryResult result) {
-        return result.fetch().tilesHit() + result.fetch().tilesMissed() > 0;
+        return result.fetch().tilesSelected() > 0 || result.fetch().tiles() > 0;
     }
 
     static String number(String format, double value) {

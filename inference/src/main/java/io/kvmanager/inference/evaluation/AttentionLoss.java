@@ -1,6 +1,7 @@
 package io.kvmanager.inference.evaluation;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * How far attention outputs behind a prompt are from attention in double precision. An error is the distance of one query
@@ -16,6 +17,7 @@ import java.util.List;
  * @param droppedMassPerLayer softmax weight on tokens that are no longer held, mean over heads and steps, 0..1
  * @param missedMassPerLayer softmax weight on values that are held and were not read, as the cache reports it, 0..1
  * @param bytesFetchedPerStep bytes from host memory, mean over the windows, by steps behind the prompt
+ * @param bounds what the cache promised, where it promises something
  */
 public record AttentionLoss(
         long outputs,
@@ -25,7 +27,34 @@ public record AttentionLoss(
         double fetchErrorMax,
         List<Double> droppedMassPerLayer,
         List<Double> missedMassPerLayer,
-        List<Double> bytesFetchedPerStep) {
+        List<Double> bytesFetchedPerStep,
+        Optional<Bounds> bounds) {
+
+    /** An error up to this is F32 arithmetic, which bounds leave out. */
+    static final double F32_ROUNDING = 1e-5;
+
+    /**
+     * The cache's error bounds beside the true errors against the tokens that it holds, over the norm of the exact
+     * output. Slack is bound over error, where the error is more than {@link #F32_ROUNDING}.
+     *
+     * @param outputs that had a bound
+     * @param max largest bound
+     * @param violations errors above their bound by more than {@link #F32_ROUNDING}
+     * @param slackMedian median slack; NaN where nothing erred
+     * @param slackP99 slack that 99 in 100 do not exceed
+     * @param meanPerLayer mean bound of each layer
+     */
+    public record Bounds(
+            long outputs,
+            double max,
+            long violations,
+            double slackMedian,
+            double slackP99,
+            List<Double> meanPerLayer) {
+        public Bounds {
+            meanPerLayer = List.copyOf(meanPerLayer);
+        }
+    }
 
     public AttentionLoss {
         droppedMassPerLayer = List.copyOf(droppedMassPerLayer);

@@ -4,6 +4,7 @@ import io.kvmanager.FetchReport;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /** Adds up what {@link AttentionAudit}s find, over steps, heads and windows. */
 final class AuditTally {
@@ -13,6 +14,12 @@ final class AuditTally {
     private final long[] attentions;
     private final ErrorSum ofAll = new ErrorSum();
     private final ErrorSum ofHeld = new ErrorSum();
+    private final double[] boundSums;
+    private long boundCount;
+    private double boundMax;
+    private long violations;
+    private double[] slacks = {};
+    private int slackCount;
     private long[] bytesFetched = {};
     private int[] stepWindows = {};
 
@@ -38,6 +45,7 @@ final class AuditTally {
         missed = new double[layers];
         dropped = new double[layers];
         attentions = new long[layers];
+        boundSums = new double[layers];
     }
 
     /** Adds one query head of one step. */
@@ -45,6 +53,25 @@ final class AuditTally {
         ofAll.add(errorOfAll);
         ofHeld.add(errorOfHeld);
         dropped[layer] += droppedMass / queryHeads;
+    }
+
+    /**
+     * Adds the bound that a query head was given, and its error against what is held; both over the norm of the exact
+     * output.
+     */
+    void bound(int layer, double bound, double error) {
+        boundCount++;
+        boundSums[layer] += bound / queryHeads;
+        boundMax = Math.max(boundMax, bound);
+        if (error > bound + AttentionLoss.F32_ROUNDING) {
+            violations++;
+        }
+        if (error > AttentionLoss.F32_ROUNDING) {
+            if (slackCount == slacks.length) {
+                slacks = Arrays.copyOf(slacks, Math.max(1024, 2 * slackCount));
+            }
+            slacks[slackCount++] = bound / error;
+        }
     }
 
     /** Adds what one attention fetched: the difference of the reports before and behind it. */
@@ -73,7 +100,19 @@ final class AuditTally {
                 ofHeld.largest,
                 perLayer(dropped),
                 perLayer(missed),
-                bytes);
+                bytes,
+                boundCount == 0 ? Optional.empty() : Optional.of(bounds()));
+    }
+
+    private AttentionLoss.Bounds bounds() {
+        double[] sorted = Arrays.copyOf(slacks, slackCount);
+        Arrays.sort(sorted);
+        return new AttentionLoss.Bounds(
+                boundCount, boundMax, violations, quantile(sorted, .5), quantile(sorted, .99), perLayer(boundSums));
+    }
+
+    private static double quantile(double[] sorted, double share) {
+        return sorted.length == 0 ? Double.NaN : sorted[(int) (share * (sorted.length - 1))];
     }
 
     private List<Double> perLayer(double[] sums) {

@@ -12,9 +12,6 @@ import java.util.Arrays;
  * cache-only retention every row is computed the same way whatever is kept. Tokens behind the prompt are all kept.
  */
 final class PrunedReplay implements KvSequence {
-    /** The report of a sequence that fetches nothing. */
-    static final FetchReport NOTHING_FETCHED = new FetchReport(0, 0, 0, 0, 0, 0, 0);
-
     private final RecordedLayer[] layers;
     private final int[][] kept;
     private final int prompt;
@@ -103,7 +100,7 @@ final class PrunedReplay implements KvSequence {
 
     @Override
     public FetchReport fetchReport() {
-        return NOTHING_FETCHED;
+        return FetchReport.NONE;
     }
 
     @Override

@@ -1,9 +1,11 @@
 package io.kvmanager.inference.evaluation;
 
 import io.kvmanager.FetchReport;
+import io.kvmanager.HeadFetch;
 import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * A sequence that hands everything on to another one, for those who look at what passes. It starts empty, takes one
@@ -73,6 +75,16 @@ abstract class WatchedSequence implements KvSequence {
     @Override
     public FetchReport fetchReport() {
         return sequence.fetchReport();
+    }
+
+    @Override
+    public FetchReport fetchReport(int layer) {
+        return sequence.fetchReport(layer);
+    }
+
+    @Override
+    public List<HeadFetch> headFetches(int layer) {
+        return sequence.headFetches(layer);
     }
 
     @Override

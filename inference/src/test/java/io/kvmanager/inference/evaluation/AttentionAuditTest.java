@@ -86,7 +86,7 @@ final class AttentionAuditTest {
 
         @Override
         public FetchReport fetchReport() {
-            return PrunedReplay.NOTHING_FETCHED;
+            return FetchReport.NONE;
         }
 
         @Override
@@ -217,5 +217,28 @@ final class AttentionAuditTest {
                         .mapToDouble(Double::doubleValue)
                         .sum());
         assertTrue(results.get(3).attention().fetchErrorMax() < 1e-4, "row-dropping " + results.get(3));
+    }
+
+    /** A bound that is promised holds, and one that is not kept is counted. */
+    @Test
+    void boundsAreComparedWithTrueErrors() {
+        EvaluationText text = Prose.text(300);
+        EntryResult certified = new Comparison(Prose.MODEL, Map.of(), "auto", text.windows(180, 12, 1), List.of())
+                .run(
+                        CacheEntry.parseList("kcache[selection=certified(0.05),compensation=int4]"),
+                        (what, at, of) -> {})
+                .getLast();
+        AttentionLoss.Bounds bounds = certified.attention().bounds().orElseThrow();
+        assertEquals(0, bounds.violations());
+        assertEquals(certified.attention().outputs(), bounds.outputs());
+        assertTrue(certified.attention().fetchErrorMax() <= .05 + AttentionLoss.F32_ROUNDING);
+        assertTrue(bounds.slackMedian() >= 1 && bounds.slackP99() >= bounds.slackMedian(), bounds.toString());
+        AuditTally tally = new AuditTally(1, 1);
+        tally.bound(0, .1, .2);
+        tally.bound(0, .3, .1);
+        AttentionLoss.Bounds broken = tally.loss().bounds().orElseThrow();
+        assertEquals(1, broken.violations());
+        assertEquals(.3, broken.max());
+        assertEquals(.5, broken.slackMedian(), 1e-12);
     }
 }
