@@ -94,8 +94,8 @@ final class AttentionAuditTest {
     }
 
     /**
-     * Equal keys make equal weights. Six tokens of value 2 are given, then one of value 9: attention over all is 3; over
-     * tokens 0 and 1 and the new one 13 / 3.
+     * Equal keys make equal weights. Six tokens of value 2 are given, then one of value 9: attention over all is 3;
+     * over tokens 0 and 1 and the new one 13 / 3.
      */
     @Test
     void errorsAreAgainstWhatWasGivenAndAgainstWhatIsHeld() {
@@ -224,9 +224,7 @@ final class AttentionAuditTest {
     void boundsAreComparedWithTrueErrors() {
         EvaluationText text = Prose.text(300);
         EntryResult certified = new Comparison(Prose.MODEL, Map.of(), "auto", text.windows(180, 12, 1), List.of())
-                .run(
-                        CacheEntry.parseList("kcache[selection=certified(0.05),compensation=int4]"),
-                        (what, at, of) -> {})
+                .run(CacheEntry.parseList("kcache[selection=certified(0.05),compensation=int4]"), (what, at, of) -> {})
                 .getLast();
         AttentionLoss.Bounds bounds = certified.attention().bounds().orElseThrow();
         assertEquals(0, bounds.violations());
