@@ -137,7 +137,7 @@ final class BlockShadows {
         int half = layout.codeRowBytes();
         long at = row + (channel < half ? channel : channel - half);
         int other = slab.get(BYTE, at);
-        slab.set(BYTE, at, (byte) (channel < half ? other & 0xf0 | code : other & 0x0f | code << 4));
+        slab.set(BYTE, at, (byte) (channel < half ? (other & 0xf0) | code : (other & 0x0f) | (code << 4)));
     }
 
     /** Code of one element. */
