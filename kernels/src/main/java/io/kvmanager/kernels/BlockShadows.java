@@ -146,7 +146,9 @@ final class BlockShadows {
             return slab.get(BYTE, row + channel) & 0xff;
         }
         int half = layout.codeRowBytes();
-        return channel < half ? slab.get(BYTE, row + channel) & 0x0f : slab.get(BYTE, row + channel - half) >> 4 & 0x0f;
+        return channel < half
+                ? slab.get(BYTE, row + channel) & 0x0f
+                : (slab.get(BYTE, row + channel - half) >> 4) & 0x0f;
     }
 
     /** Stores the smallest element that is not below {@code value}, which is not negative, and returns it. */

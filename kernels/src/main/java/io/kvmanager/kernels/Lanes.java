@@ -10,6 +10,7 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -29,6 +30,10 @@ final class Lanes {
     /** Elements of a row that are read together: a vector of pairs, or two of F32. */
     static final int STEP = 2 * LANES;
 
+    private static final VectorShuffle<Float> BY_EIGHT = rotation(8);
+    private static final VectorShuffle<Float> BY_FOUR = rotation(4);
+    private static final VectorShuffle<Float> BY_TWO = rotation(2);
+
     /** As many 16-bit elements as there are lanes. */
     private static final VectorSpecies<Short> SHORTS =
             VectorSpecies.of(short.class, VectorShape.forBitSize(16 * LANES));
@@ -38,6 +43,26 @@ final class Lanes {
     private static final float F16_SCALE = 0x1p112f;
 
     private Lanes() {}
+
+    private static VectorShuffle<Float> rotation(int lanes) {
+        return VectorShuffle.fromOp(FLOATS, lane -> (lane + lanes) % LANES);
+    }
+
+    /**
+     * The sum of all lanes, halves added to halves. A {@code reduceLanes} may add in another order once it is
+     * compiled, so that results would depend on when the compiler had its turn.
+     */
+    static float sum(FloatVector vector) {
+        FloatVector sums = vector;
+        if (LANES > 8) {
+            sums = sums.add(sums.rearrange(BY_EIGHT));
+        }
+        if (LANES > 4) {
+            sums = sums.add(sums.rearrange(BY_FOUR));
+        }
+        sums = sums.add(sums.rearrange(BY_TWO));
+        return sums.lane(0) + sums.lane(1);
+    }
 
     /** Decodes {@code count} stored elements to F32 in element order. */
     static void decode(

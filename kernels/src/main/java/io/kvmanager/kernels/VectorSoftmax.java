@@ -150,7 +150,7 @@ final class VectorSoftmax {
                 weight.intoMemorySegment(weights, at, ORDER);
                 sum = sum.add(weight);
             }
-            float blockMass = sum.reduceLanes(VectorOperators.ADD);
+            float blockMass = Lanes.sum(sum);
             mass.set(FLOAT, massRow + 4L * (first / blockTokens), blockMass);
             total += blockMass;
         }

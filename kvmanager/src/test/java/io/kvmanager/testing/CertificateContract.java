@@ -13,6 +13,7 @@ import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
 import io.kvmanager.ValueSelection;
+import io.kvmanager.spi.FetchTally;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -43,6 +44,16 @@ public abstract class CertificateContract {
     /** The device to run on, as a user writes it. */
     protected abstract String device();
 
+    /** Query heads to check for each compensation; less where every kernel takes long. */
+    protected int heads() {
+        return HEADS;
+    }
+
+    /** Whether the device chooses by {@code certified}. */
+    protected boolean certified() {
+        return true;
+    }
+
     /** Bound over error of every head whose error is more than rounding. */
     private final List<Double> slacks = new ArrayList<>();
 
@@ -50,11 +61,11 @@ public abstract class CertificateContract {
     @EnumSource(Compensation.class)
     void noErrorExceedsItsBound(Compensation compensation) {
         long seed = SEED;
-        for (int heads = 0; heads < HEADS; seed++) {
+        for (int heads = 0; heads < heads(); seed++) {
             heads += check(compensation, seed);
         }
         Collections.sort(slacks);
-        assertTrue(slacks.size() > HEADS / 20, "hardly a head had an error: " + slacks.size());
+        assertTrue(slacks.size() > heads() / 20, "hardly a head had an error: " + slacks.size());
         double least = slacks.getFirst();
         System.out.printf(
                 "%s on %s: %d heads with an error, bound / error least %.3f, median %.2f, p99 %.1f%n",
@@ -64,7 +75,8 @@ public abstract class CertificateContract {
                 least,
                 slacks.get(slacks.size() / 2),
                 slacks.get(slacks.size() * 99 / 100));
-        assertTrue(least < 2, "the bound is never close, so a wrong one would not be found: " + least);
+        assertTrue(
+                least < 2 || heads() < HEADS, "the bound is never close, so a wrong one would not be found: " + least);
     }
 
     private static CacheGeometry geometry(SplittableRandom random) {
@@ -74,12 +86,13 @@ public abstract class CertificateContract {
         int group = groupSizes[random.nextInt(groupSizes.length)];
         int kvHeads = 1 + random.nextInt(2);
         List<ElementType> types = List.of(ElementType.F32, ElementType.F16, ElementType.BF16);
-        return new CacheGeometry(1, kvHeads * group, kvHeads, headSize, 4 << random.nextInt(3), types.get(random.nextInt(3)));
+        return new CacheGeometry(
+                1, kvHeads * group, kvHeads, headSize, 4 << random.nextInt(3), types.get(random.nextInt(3)));
     }
 
-    private static ValueSelection selection(SplittableRandom random) {
+    private ValueSelection selection(SplittableRandom random) {
         double[] epsilons = {.3, .1, .03, .01, .001};
-        return switch (random.nextInt(5)) {
+        return switch (random.nextInt(certified() ? 5 : 2)) {
             case 0 -> new ValueSelection.TopN(1 + random.nextInt(3));
             case 1 -> new ValueSelection.Nucleus(.3 + .6 * random.nextDouble(), 6);
             default -> new ValueSelection.Certified(epsilons[random.nextInt(epsilons.length)]);
@@ -148,7 +161,8 @@ public abstract class CertificateContract {
         List<HeadFetch> after = sequence.headFetches(0);
         FetchReport report = sequence.fetchReport(0);
         assertEquals(attentions + 1, report.attentions());
-        ReferenceAttention oracle = new ReferenceAttention(geometry.queryHeads(), geometry.kvHeads(), geometry.headSize());
+        ReferenceAttention oracle =
+                new ReferenceAttention(geometry.queryHeads(), geometry.kvHeads(), geometry.headSize());
         for (int head = 0; head < geometry.queryHeads(); head++) {
             double[] exact = oracle.attend(q, 0, head, heads.k, heads.v, position + 1);
             double error = 0;
@@ -161,16 +175,17 @@ public abstract class CertificateContract {
                 outNorm += element * element;
             }
             error = Math.sqrt(error);
-            double relative =
-                    after.get(head).boundMean() * (attentions + 1) - before.get(head).boundMean() * attentions;
+            double relative = after.get(head).boundMean() * (attentions + 1)
+                    - before.get(head).boundMean() * attentions;
             double bound = relative * Math.sqrt(outNorm);
             double rounding = rounding(oracle, heads, q, head, position + 1);
             String where = message + ", token " + position + ", query head " + head + ": error " + error;
-            assertTrue(error <= bound * (1 + 1e-9) + rounding, where + " exceeds the bound " + bound);
+            boolean counted = relative < FetchTally.LARGEST_BOUND * (1 - 1e-9);
+            assertTrue(!counted || error <= bound * (1 + 1e-9) + rounding, where + " exceeds the bound " + bound);
             if (selection instanceof ValueSelection.Certified certified) {
                 assertTrue(error <= certified.epsilon() * Math.sqrt(norm) + rounding, where + " of " + norm);
             }
-            if (error > 10 * rounding) {
+            if (counted && error > 10 * rounding) {
                 slacks.add(bound / error);
             }
         }
