@@ -96,7 +96,8 @@ final class ComparisonMarkdown {
                         .orElse("-"),
                 bounds.map(found -> ComparisonTable.number("%.1f", found.slackP99()))
                         .orElse("-"),
-                bounds.map(found -> found.violations() + " of " + found.outputs()).orElse("-"));
+                bounds.map(found -> found.violations() + " of " + found.outputs())
+                        .orElse("-"));
     }
 
     /** Below a millionth an error is rounding. */

@@ -26,8 +26,20 @@ final class ComparisonTable {
             "kept");
 
     /** Headings of {@link #attentionCells}. */
-    static final List<String> ATTENTION =
-            List.of("cache", "error", "at most", "of held", "at most", "dropped mass", "missed mass", "greedy", "of", "bound", "slack", "p99", "violations");
+    static final List<String> ATTENTION = List.of(
+            "cache",
+            "error",
+            "at most",
+            "of held",
+            "at most",
+            "dropped mass",
+            "missed mass",
+            "greedy",
+            "of",
+            "bound",
+            "slack",
+            "p99",
+            "violations");
 
     /** Headings of {@link #workCells}. */
     static final List<String> WORK =
@@ -45,7 +57,8 @@ final class ComparisonTable {
     static final String ATTENTION_LEGEND =
             "error: of attention outputs against double precision over all tokens that a layer was given, relative,"
                 + " mean; of held: the same over the tokens still held; greedy: tokens written before the first that"
-                + " full chooses otherwise; bound: largest that was promised against what is held; slack: bound over error, median";
+                + " full chooses otherwise; bound: largest that was promised against what is held; slack: bound over"
+                + " error, median";
 
     private ComparisonTable() {}
 

@@ -45,12 +45,7 @@ public record AttentionLoss(
      * @param meanPerLayer mean bound of each layer
      */
     public record Bounds(
-            long outputs,
-            double max,
-            long violations,
-            double slackMedian,
-            double slackP99,
-            List<Double> meanPerLayer) {
+            long outputs, double max, long violations, double slackMedian, double slackP99, List<Double> meanPerLayer) {
         public Bounds {
             meanPerLayer = List.copyOf(meanPerLayer);
         }

@@ -224,9 +224,7 @@ final class AttentionAuditTest {
     void boundsAreComparedWithTrueErrors() {
         EvaluationText text = Prose.text(300);
         EntryResult certified = new Comparison(Prose.MODEL, Map.of(), "auto", text.windows(180, 12, 1), List.of())
-                .run(
-                        CacheEntry.parseList("kcache[selection=certified(0.05),compensation=int4]"),
-                        (what, at, of) -> {})
+                .run(CacheEntry.parseList("kcache[selection=certified(0.05),compensation=int4]"), (what, at, of) -> {})
                 .getLast();
         AttentionLoss.Bounds bounds = certified.attention().bounds().orElseThrow();
         assertEquals(0, bounds.violations());
