@@ -49,8 +49,8 @@ final class Lanes {
     }
 
     /**
-     * The sum of all lanes, halves added to halves. A {@code reduceLanes} may add in another order once it is compiled, so
-     * that results would depend on when the compiler had its turn.
+     * The sum of all lanes, halves added to halves. A {@code reduceLanes} may add in another order once it is
+     * compiled, so that results would depend on when the compiler had its turn.
      */
     static float sum(FloatVector vector) {
         FloatVector sums = vector;

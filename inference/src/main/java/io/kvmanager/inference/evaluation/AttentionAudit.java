@@ -12,8 +12,8 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Checks every attention output behind the prompt against {@link ExactAttention} of the same query over the K and V that
- * the layer was given in this run. Prompts are not checked: their attention reads everything.
+ * Checks every attention output behind the prompt against {@link ExactAttention} of the same query over the K and V
+ * that the layer was given in this run. Prompts are not checked: their attention reads everything.
  */
 final class AttentionAudit extends WatchedSequence {
     private final CacheGeometry geometry;

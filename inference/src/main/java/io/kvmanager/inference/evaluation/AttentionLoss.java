@@ -4,9 +4,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * How far attention outputs behind a prompt are from attention in double precision. An error is the distance of one query
- * head's output over the norm of the exact one, with the query, K and V of the run itself, rounded as the cache stores
- * them. Where KV heads keep tokens of their own, a token counts as held if one of them holds it.
+ * How far attention outputs behind a prompt are from attention in double precision. An error is the distance of one
+ * query head's output over the norm of the exact one, with the query, K and V of the run itself, rounded as the cache
+ * stores them. Where KV heads keep tokens of their own, a token counts as held if one of them holds it.
  *
  * @param outputs query heads × layers × steps that were checked
  * @param errorMean mean error against attention over every token that the layer was given

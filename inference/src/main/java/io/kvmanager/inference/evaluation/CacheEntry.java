@@ -19,10 +19,10 @@ import java.util.regex.Pattern;
  * One row of a comparison: a cache and its settings, written {@code name} or {@code name[key=value,key=value]}, with a
  * label of its own in front where wanted: {@code label=name[…]}.
  *
- * <p>Beside what {@link KvCacheConfig.Builder#set} takes, {@code retention} may be {@code profile^x}: the model's profile
- * with every share to the power x, so that above 1 less is kept, below 1 more. One number of the settings may be a range,
- * {@code {least..most}}, written in the order of growing memory: it is then chosen for each length so that the cache takes
- * as much device memory as {@link #withBudget} allows.
+ * <p>Beside what {@link KvCacheConfig.Builder#set} takes, {@code retention} may be {@code profile^x}: the model's
+ * profile with every share to the power x, so that above 1 less is kept, below 1 more. One number of the settings may
+ * be a range, {@code {least..most}}, written in the order of growing memory: it is then chosen for each length so
+ * that the cache takes as much device memory as {@link #withBudget} allows.
  *
  * @param series the label written, or else all that was written
  * @param cache the cache
@@ -126,8 +126,8 @@ public record CacheEntry(String series, CacheName cache, Map<String, String> set
 
     /**
      * The configuration of this entry for one sequence, with budgets derived for exactly its length. Settings of the
-     * entry win over common ones; those that do not {@linkplain #concerns concern} the cache are left out. A range takes
-     * its largest value that fits the budget, or the least where none does.
+     * entry win over common ones; those that do not {@linkplain #concerns concern} the cache are left out. A range
+     * takes its largest value that fits the budget, or the least where none does.
      *
      * @param promptTokens tokens of the prompt
      * @param tokens tokens in all

@@ -18,8 +18,8 @@ import java.util.stream.Collectors;
  *   <li>Prose and recall questions run once under {@code full} and are recorded. From exact attention weights follows
  *       the mass that later steps pay to what a layer would not have kept, for each candidate share.
  *   <li>{@link ShareChooser} picks the shares; its trial answers the recorded questions as the pruned cache would.
- *   <li>The real pruned cache runs the prose again, which says what to expect, and then prose and questions that took no
- *       part in the choice.
+ *   <li>The real pruned cache runs the prose again, which says what to expect, and then prose and questions that took
+ *       no part in the choice.
  * </ol>
  */
 public final class Calibration {

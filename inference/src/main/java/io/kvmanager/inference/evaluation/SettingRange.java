@@ -7,8 +7,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A number among settings that is still open: <code>{least..most}</code>. Between two whole numbers it takes whole ones,
- * else steps of a thousandth of the way.
+ * A number among settings that is still open: <code>{least..most}</code>. Between two whole numbers it takes whole
+ * ones, else steps of a thousandth of the way.
  */
 final class SettingRange {
     private static final Pattern RANGE = Pattern.compile("\\{([^{}]*?)\\.\\.([^{}]*)}");

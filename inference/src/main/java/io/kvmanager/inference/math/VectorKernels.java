@@ -159,8 +159,8 @@ final class VectorKernels implements Kernels {
 
     /**
      * The exponential, relative error about 1e-7, finite for any x: {@code x = n ln 2 + r}, the Taylor polynomial of
-     * degree 7 of r, and n put into the exponent bits. {@link VectorOperators#EXP} is not used: compiled and interpreted
-     * code round it differently, so that results would depend on when the compiler had its turn.
+     * degree 7 of r, and n put into the exponent bits. {@link VectorOperators#EXP} is not used: compiled and
+     * interpreted code round it differently, so that results would depend on when the compiler had its turn.
      */
     private static FloatVector exp(FloatVector x) {
         FloatVector clamped = x.max(SMALLEST_EXPONENT).min(LARGEST_EXPONENT);

@@ -94,8 +94,8 @@ final class AttentionAuditTest {
     }
 
     /**
-     * Equal keys make equal weights. Six tokens of value 2 are given, then one of value 9: attention over all is 3; over
-     * tokens 0 and 1 and the new one 13 / 3.
+     * Equal keys make equal weights. Six tokens of value 2 are given, then one of value 9: attention over all is 3;
+     * over tokens 0 and 1 and the new one 13 / 3.
      */
     @Test
     void errorsAreAgainstWhatWasGivenAndAgainstWhatIsHeld() {
