@@ -83,25 +83,32 @@ __device__ inline void turnClock(
     }
 }
 
-__device__ inline void countStep(const CacheShape& shape, int misses, const Choice& choice, Tally* tally) {
+__device__ inline void countStep(const CacheShape& shape, int blocks, int misses, const Choice& choice, Tally* tally) {
     double sum = 0;
     double most = tally->missedMax;
     for (int head = 0; head < shape.queryHeads; head++) {
+        HeadTally* of = headTallies(tally) + head;
+        of->missedSum += choice.missed[head];
+        of->missedMax = max(of->missedMax, choice.missed[head]);
         sum += choice.missed[head];
         most = max(most, choice.missed[head]);
     }
     for (int kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+        KvHeadTally* of = kvHeadTallies(shape, tally) + kvHead;
+        of->selected += choice.hitCounts[kvHead] + choice.missCounts[kvHead];
+        of->bytes += (long long)choice.missCounts[kvHead] * shape.tileBytes;
         tally->hits += choice.hitCounts[kvHead];
     }
     tally->missedSum += sum / shape.queryHeads;
     tally->missedMax = most;
+    tally->ranged += (long long)blocks * shape.kvHeads;
     tally->misses += misses;
     tally->bytes += (long long)misses * shape.tileBytes;
 }
 
 // Grid: 1.
 extern "C" __global__ void __launch_bounds__(CHOOSERS) assign(
-        CacheShape shape, int stride, Residency cache, Tiles list, Choice choice, Tally* tally) {
+        CacheShape shape, Count blocks, int stride, Residency cache, Tiles list, Choice choice, Tally* tally) {
     int all = packMisses(shape, choice, stride);
     __syncthreads();
     int free = cache.control[FREE];
@@ -124,7 +131,7 @@ extern "C" __global__ void __launch_bounds__(CHOOSERS) assign(
         cache.control[FREE] = free - fromFree;
         cache.control[STEP] = last ? 0 : (int)step;
         choice.missCounts[shape.kvHeads] = all;
-        countStep(shape, all, choice, tally);
+        countStep(shape, valueOf(blocks), all, choice, tally);
     }
 }
 

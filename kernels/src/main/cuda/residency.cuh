@@ -51,14 +51,36 @@ __device__ inline int slabTile(const CacheShape& shape, const Residency& cache, 
     return tileIndex(shape, cache.blocks[slot / shape.kvHeads], slot % shape.kvHeads);
 }
 
-// Counters of a FetchTally. 40 bytes.
+// Counters of a FetchTally. 56 bytes, then a HeadTally per query head and a KvHeadTally per KV head.
 struct Tally {
     double missedSum;
     double missedMax;
     long long hits;
     long long misses;
     long long bytes;
+    long long inPlace;  // tiles read in host memory: never here
+    long long ranged;
 };
+
+struct HeadTally {
+    double missedSum;
+    double missedMax;
+    double boundSum;
+    double boundMax;
+};
+
+struct KvHeadTally {
+    long long selected;
+    long long bytes;
+};
+
+__device__ inline HeadTally* headTallies(Tally* tally) {
+    return reinterpret_cast<HeadTally*>(tally + 1);
+}
+
+__device__ inline KvHeadTally* kvHeadTallies(const CacheShape& shape, Tally* tally) {
+    return reinterpret_cast<KvHeadTally*>(headTallies(tally) + shape.queryHeads);
+}
 
 // Homes that were freed. The parameters carry them.
 struct Homes {

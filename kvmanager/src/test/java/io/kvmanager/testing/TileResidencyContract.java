@@ -226,6 +226,7 @@ public abstract class TileResidencyContract {
         return List.of(
                 report.missedMassMean(),
                 report.missedMassMax(),
+                report.tiles(),
                 report.tilesHit(),
                 report.tilesMissed(),
                 report.bytesFetched());

@@ -48,6 +48,26 @@ class BlockIdentityTest {
     }
 
     @Test
+    void everyBlockCountsForThoseBehindIt() {
+        BlockIdentity identity = new BlockIdentity(RICH);
+        int[] tokens = {1, 2, 3, 4, 5, 6, 7, 8};
+        long[] digests = new long[4 * BlockIdentity.DIGEST_LONGS];
+        identity.digest(tokens, tokens.length, digests);
+        for (int changed = 0; changed < 4; changed++) {
+            int[] other = tokens.clone();
+            other[2 * changed]++;
+            long[] otherDigests = new long[digests.length];
+            identity.digest(other, other.length, otherDigests);
+            for (int block = 0; block < 4; block++) {
+                assertEquals(block < changed, hex(digests, block).equals(hex(otherDigests, block)));
+            }
+        }
+        assertThrows(
+                IllegalArgumentException.class, () -> new Scope("m", ElementType.F32, 0, 0, "none", Map.of(), "", ""));
+        assertEquals(1, new Scope("m", ElementType.F32, 1, 0, "none", Map.of(), "", "").blockTokens());
+    }
+
+    @Test
     void everyPartOfTheScopeCounts() {
         List<Scope> scopes = List.of(
                 PLAIN,

@@ -85,11 +85,11 @@ public class IndexLinearizabilityTest {
 
     @Test
     void underStress() {
-        new StressOptions().iterations(5).invocationsPerIteration(200).check(getClass());
+        new StressOptions().iterations(3).invocationsPerIteration(200).check(getClass());
     }
 
     @Test
     void inEveryInterleaving() {
-        new ModelCheckingOptions().iterations(5).invocationsPerIteration(100).check(getClass());
+        new ModelCheckingOptions().iterations(3).invocationsPerIteration(100).check(getClass());
     }
 }

@@ -41,6 +41,7 @@ class PrefixIndexTest {
         lease(index, Chains.of(1, 2, 3), 100).close();
         try (PrefixLease found = index.lookup(Chains.of(1, 2, 9), 0, 3, 0)) {
             assertEquals(2, found.blocks());
+            assertEquals(2, found.hits());
             int[] ids = new int[2];
             found.copyBlocks(ids);
             assertArrayEquals(new int[] {100, 101}, ids);
@@ -76,6 +77,7 @@ class PrefixIndexTest {
         PrefixIndex index = index(4);
         PrefixLease held = lease(index, Chains.of(1, 2), 10);
         lease(index, Chains.of(1, 3), 20).close();
+        assertEquals(2, index.pinnedEntries());
         assertEquals(21, index.evict(), "block 1 is older, but held");
         assertEquals(NONE, index.evict());
         held.close();
@@ -88,14 +90,18 @@ class PrefixIndexTest {
     @Test
     void aSecondRequestUsesTheFirstOnesBlock() {
         PrefixIndex index = index(4);
-        PrefixLease first = index.lookup(Chains.of(1), 0, 1, 0);
-        PrefixLease second = index.lookup(Chains.of(1), 0, 1, 0);
-        assertEquals(5, first.register(Chains.of(1), 0, 5));
-        assertEquals(5, second.register(Chains.of(1), 0, 6), "both computed it; one copy stays");
+        long[] chain = Chains.of(1, 2, 3);
+        PrefixLease first = index.lookup(chain, 0, 3, 0);
+        PrefixLease second = index.lookup(chain, 0, 3, 0);
+        for (int block = 0; block < 3; block++) {
+            int offset = block * BlockIdentity.DIGEST_LONGS;
+            assertEquals(5 + block, first.register(chain, offset, 5 + block));
+            assertEquals(5 + block, second.register(chain, offset, 8 + block), "both computed it; one copy stays");
+        }
         first.close();
         assertEquals(NONE, index.evict());
         second.close();
-        assertEquals(5, index.evict());
+        assertEquals(7, index.evict());
     }
 
     @Test
@@ -111,7 +117,9 @@ class PrefixIndexTest {
     @Test
     void aFullIndexSaysSo() {
         PrefixIndex index = index(1);
+        assertFalse(index.isFull());
         try (PrefixLease lease = lease(index, Chains.of(1), 0)) {
+            assertTrue(index.isFull());
             long[] next = Chains.of(1, 2);
             assertThrows(IllegalStateException.class, () -> lease.register(next, 4, 1));
         }

@@ -86,7 +86,7 @@ final class ExactSequence implements KvSequence {
         double rounding = 1e-5 * longest;
         assertTrue(error <= bound * (1 + 1e-9) + rounding, "layer " + layer + " head " + head + ": " + error);
         errors.add(error / Math.sqrt(norm));
-        if (error > rounding) {
+        if (error > 1e-6 * Math.sqrt(norm)) {
             slacks.add(bound / error);
         }
     }

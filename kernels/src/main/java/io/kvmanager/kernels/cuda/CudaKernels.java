@@ -5,11 +5,13 @@ import static io.kvmanager.kernels.cuda.Kernel.INT;
 import static io.kvmanager.kernels.cuda.Kernel.POINTER;
 import static io.kvmanager.kernels.cuda.Kernel.THREADS;
 import static io.kvmanager.kernels.cuda.KernelLayout.SHAPE;
+import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.ShadowLayout;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
@@ -27,6 +29,7 @@ final class CudaKernels implements AttentionKernels {
     private final MemorySegment slab;
     private final MemorySegment shape;
     private final DecodeKernels decode;
+    private final ShadowKernels shadows;
     private final Kernel zero;
     private final Kernel copyBlock;
     private final Kernel loadTile;
@@ -59,6 +62,7 @@ final class CudaKernels implements AttentionKernels {
         columnScores =
                 kernel("prompt", "column_scores" + type, POINTER, POINTER, POINTER, INT, POINTER, INT, INT, POINTER);
         decode = new DecodeKernels(this, type);
+        shadows = new ShadowKernels(this, type);
     }
 
     /** A kernel whose first parameter is this slab's shape; {@code sizes} are those of the others. */
@@ -188,6 +192,47 @@ final class CudaKernels implements AttentionKernels {
     public void summarise(int blockId, int summaryBlockId, int summarySlot) {
         device.beforeLaunchBehindStores();
         summarise.set(1, blockId).set(2, summaryBlockId).set(3, summarySlot).launch(geometry.kvHeads(), 1, 1, THREADS);
+    }
+
+    // ---- shadows and bounds ----
+
+    @Override
+    public boolean certifies() {
+        return true;
+    }
+
+    @Override
+    public void reach(int blockId, MemorySegment reaches, int index) {
+        shadows.reach(blockId, ABSENT, 0, reaches, index);
+    }
+
+    @Override
+    public void reachFromMean(int blockId, int summaryBlockId, int summarySlot, MemorySegment reaches, int index) {
+        shadows.reach(blockId, summaryBlockId, summarySlot, reaches, index);
+    }
+
+    @Override
+    public void quantise(
+            ShadowLayout layout,
+            int blockId,
+            int codeBlockId,
+            int place,
+            int rangeBlockId,
+            int range,
+            MemorySegment reaches,
+            int index) {
+        shadows.quantise(layout, blockId, codeBlockId, place, rangeBlockId, range, reaches, index);
+    }
+
+    @Override
+    public void shadowValues(
+            ShadowLayout layout,
+            AttentionWorkspace workspace,
+            DeviceCount blocks,
+            MemorySegment codes,
+            MemorySegment ranges,
+            MemorySegment out) {
+        shadows.add(layout, workspace, blocks, codes, ranges, out);
     }
 
     // ---- many queries ----

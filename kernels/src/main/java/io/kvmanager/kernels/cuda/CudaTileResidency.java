@@ -10,6 +10,7 @@ import static io.kvmanager.kernels.cuda.KernelLayout.MAX_HOMES;
 import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.Compensation;
 import io.kvmanager.KvCacheException;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
@@ -54,6 +55,7 @@ final class CudaTileResidency implements TileResidency {
     private final Kernel assign;
     private final Kernel gather;
     private final Kernel invalidate;
+    private final Kernel accountBounds;
     private final MemorySegment freedHomes;
     private final BitSet freed;
     private int freedCount;
@@ -74,11 +76,14 @@ final class CudaTileResidency implements TileResidency {
         gatherCtas = (int) Math.min(
                 GATHER_CTAS, (long) geometry.kvHeads() * request.selection().maxTiles());
         choose = kernels.kernel("selection", "choose", MASSES, COUNT, POINTER, POINTER, RULE, RESIDENCY, TILES, CHOICE);
-        assign = kernels.kernel("residency", "assign", INT, RESIDENCY, TILES, CHOICE, POINTER);
+        assign = kernels.kernel("residency", "assign", COUNT, INT, RESIDENCY, TILES, CHOICE, POINTER);
         gather = kernels.kernel("residency", "gather", RESIDENCY, CHOICE);
         invalidate = kernels.kernel("residency", "invalidate", RESIDENCY, HOMES);
+        accountBounds = kernels.kernel(
+                "shadows", "account_bounds", COUNT, POINTER, POINTER, POINTER, INT, POINTER, INT, POINTER);
+        accountBounds.set(7, request.compensation() == Compensation.RENORMALISE ? 1 : 0);
         choose.setStructure(5, rule(request.selection())).setStructure(6, cache);
-        assign.setStructure(2, cache);
+        assign.setStructure(3, cache);
         gather.setStructure(1, cache);
         invalidate.setStructure(1, cache);
         freedHomes = invalidate.cell(2, HOMES);
@@ -155,11 +160,26 @@ final class CudaTileResidency implements TileResidency {
                 .set(4, homeTable.memory())
                 .set(7, workspace.tiles())
                 .launch(geometry.kvHeads(), 1, 1, CHOOSERS);
-        assign.set(1, workspace.maxBlocks())
-                .set(3, workspace.tiles())
-                .set(5, tally.counters())
+        assign.set(1, blocks)
+                .set(2, workspace.maxBlocks())
+                .set(4, workspace.tiles())
+                .set(6, tally.counters())
                 .launch(1, 1, 1, CHOOSERS);
         gather.launch(gatherCtas, 1, 1, THREADS);
+        accountBounds.set(1, blocks).set(2, homeTable.memory());
+    }
+
+    /** Of the attention whose tiles were selected last. */
+    @Override
+    public void account(AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, FetchTally tally) {
+        device.beforeLaunch();
+        accountBounds
+                .set(3, reaches)
+                .set(4, workspace.rest())
+                .set(5, workspace.maxBlocks())
+                .set(6, out)
+                .set(8, tally.counters())
+                .launch(geometry.queryHeads(), 1, 1, THREADS);
     }
 
     /** Points at the workspace's masses and scratch, which are nearly always those of the step before. */
@@ -180,7 +200,7 @@ final class CudaTileResidency implements TileResidency {
         masses.set(ValueLayout.JAVA_LONG, 8, workspace.rest().address());
         masses.set(ValueLayout.JAVA_INT, 16, stride);
         choose.setStructure(1, masses).setStructure(8, choiceStructure);
-        assign.setStructure(4, choiceStructure);
+        assign.setStructure(5, choiceStructure);
         gather.setStructure(2, choiceStructure);
         filledFor = workspace;
     }

@@ -4,6 +4,7 @@ import io.kvmanager.spi.Device;
 import io.kvmanager.testing.AttentionKernelsContract;
 import io.kvmanager.testing.BlockCopyContract;
 import io.kvmanager.testing.DeviceContract;
+import io.kvmanager.testing.ShadowContract;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
@@ -41,6 +42,14 @@ abstract class CudaSuite {
 
     @Nested
     class Attention extends AttentionKernelsContract {
+        @Override
+        protected Device openDevice() {
+            return device();
+        }
+    }
+
+    @Nested
+    class Shadows extends ShadowContract {
         @Override
         protected Device openDevice() {
             return device();

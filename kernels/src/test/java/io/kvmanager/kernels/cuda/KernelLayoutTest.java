@@ -73,12 +73,13 @@ class KernelLayoutTest {
     @Test
     void structuresOfAChoiceAreAsLargeAsTheHostFillsThem() {
         EmulatedDriver.fresh();
+        CacheGeometry geometry = OpenCuda.GEOMETRY;
         long[] expected = {
             CudaTileResidency.RESIDENCY,
             CudaTileResidency.CHOICE,
             CudaTileResidency.MASSES,
             CudaTileResidency.RULE,
-            FetchTally.COUNTER_BYTES,
+            FetchTally.counterBytes(geometry) - 32L * geometry.queryHeads() - 16L * geometry.kvHeads(),
             CudaTileResidency.HOMES,
             KernelLayout.CHOOSERS,
             1L << KernelLayout.MASS_UNIT_BITS
