@@ -16,10 +16,10 @@ import jdk.incubator.vector.VectorOperators;
  * Exact softmax over rows of scores in a workspace, cut into ranges.
  *
  * <ol>
- *   <li>per range r: {@code m(r)} = largest score; scores become {@code exp(score - m(r))}, zeros behind them to the end
- *       of the last block; every block's sum in F32, their total {@code z(r)} in double
- *   <li>per row: {@code m} = largest {@code m(r)}, {@code z} = sum of {@code exp(m(r) - m) z(r)}; weights and masses of a
- *       range times {@code exp(m(r) - m) / z}; {@code logSumExp = m + log z}
+ *   <li>per range r: {@code m(r)} = largest score; scores become {@code exp(score - m(r))}, zeros behind them to
+ *       the end of the last block; every block's sum in F32, their total {@code z(r)} in double
+ *   <li>per row: {@code m} = largest {@code m(r)}, {@code z} = sum of {@code exp(m(r) - m) z(r)}; weights and masses
+ *       of a range times {@code exp(m(r) - m) / z}; {@code logSumExp = m + log z}
  * </ol>
  *
  * The exponential splits {@code x = n ln 2 + r} with {@code |r| <= ln 2 / 2} (ln 2 in two parts, after Cody and Waite),

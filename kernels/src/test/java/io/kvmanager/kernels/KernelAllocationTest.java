@@ -21,8 +21,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Decode steps allocate nothing once they are compiled: every shape in a JVM of its own, as in an engine, and many shapes
- * in one JVM, where what one shape taught the compiler must not leave another's vectors boxed.
+ * Decode steps allocate nothing once they are compiled: every shape in a JVM of its own, as in an engine, and many
+ * shapes in one JVM, where what one shape taught the compiler must not leave another's vectors boxed.
  */
 class KernelAllocationTest {
     private static final int TOKENS = 200;
