@@ -75,33 +75,60 @@ budgets=0.3,0.46,0.6
 rivals='local=local[budget={.02..1}],h2o=h2o[budget={.02..1}],snapkv=snapkv[budget={.02..1}]'
 rivals+=',pyramidkv=pyramidkv[budget={.02..1}],tova=tova[budget={.02..1}]'
 ours='pyramid=pyramid[retention=profile^{8.0..0}],pyramid+kcache=pyramid+kcache[retention=profile^{8.0..0}]'
-values='top 8=kcache,top 8 mean=kcache[compensation=mean],top 8 none=kcache[compensation=none]'
+ours+=',with int4=pyramid+kcache[retention=profile^{8.0..0},compensation=int4]'
+ours+=',certified=pyramid+kcache[retention=profile^{8.0..0},selection=certified(0.01),compensation=int4]'
+
+# Value offload alone: what stands in for the rest, with few tiles and with a certificate.
+values=
+for kind in none renormalise mean int4 int8; do
+  values+="top 3 $kind=kcache[selection=topN(3),compensation=$kind],"
+done
+for epsilon in 0.05 0.01; do
+  for kind in none mean int4 int8; do
+    values+="certified $epsilon $kind=kcache[selection=certified($epsilon),compensation=$kind],"
+  done
+done
+for tiles in 8 16 32; do
+  values+="top $tiles int4=kcache[selection=topN($tiles),compensation=int4],"
+done
+values=${values%,}
 
 embedded() {
   halve embedded "$own/heldout.txt"
   calibrate embedded-profile "$out/embedded-profile.json" --text "$halves/embedded-calibrate.txt"
   compare embedded --text "$halves/embedded-measure.txt" --windows 2 --questions 28 --filling-questions 8 \
-    --budgets $budgets --caches "paged,$rivals,quest,paper-7b=pyramid[retention=paper-7b],half=pyramid[retention=half],$ours,$values"
+    --budgets $budgets --caches "paged,$rivals,quest,paper-7b=pyramid[retention=paper-7b],half=pyramid[retention=half],$ours"
+  compare embedded-values --text "$halves/embedded-measure.txt" --prompt-tokens 700 --new-tokens 300 --windows 2 \
+    --questions 7 --filling-questions 0 --caches "$values"
   compare embedded-recall --text "$halves/embedded-measure.txt" --windows 1 --recall "$own/needles.jsonl" \
     --filling-questions 10 --caches pyramid+kcache
 }
 
+# Beside the profile, one share for all layers and a wide recent window: these models look near.
+even() {
+  local shares='{.02..1}' layer
+  for ((layer = 1; layer < $1; layer++)); do shares+='/{.02..1}'; done
+  printf 'even=pyramid[retention=layers(%s,recent=96)],even+kcache=pyramid+kcache[retention=layers(%s,recent=96)]' "$shares" "$shares"
+}
+
 small() {
-  local name=$1 file=$2
+  local name=$1 file=$2 layers=$3
   [[ -f $file ]] || fail "$file is missing"
   halve "$name" "$stories"
   calibrate "$name-profile" "$out/$name-profile.json" --model "$file" --text "$halves/$name-calibrate.txt"
   compare "$name" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
     --prompt-tokens 340 --new-tokens 160 --windows 6 --questions 7 --filling-questions 0 \
-    --budgets $budgets --caches "paged,$rivals,quest,$ours,$values"
+    --budgets $budgets --caches "paged,$rivals,quest,$ours,$(even "$layers")"
+  compare "$name-values" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
+    --prompt-tokens 340 --new-tokens 160 --windows 3 --questions 0 --filling-questions 0 --caches "$values"
 }
 
 [[ $# -gt 0 ]] || set -- embedded stories260K bitllama3M
 for model in "$@"; do
   case $model in
     embedded) embedded ;;
-    stories260K) small stories260K "$data/models/stories260K/stories260K.bin" ;;
-    bitllama3M) small bitllama3M "$data/models/bitllama3M/bit_model.bin" ;;
+    stories260K) small stories260K "$data/models/stories260K/stories260K.bin" 5 ;;
+    bitllama3M) small bitllama3M "$data/models/bitllama3M/bit_model.bin" 8 ;;
     *) fail "model '$model' is unknown; accepted: embedded, stories260K, bitllama3M" ;;
   esac
 done

@@ -137,7 +137,8 @@ final class BlockShadows {
         int half = layout.codeRowBytes();
         long at = row + (channel < half ? channel : channel - half);
         int other = slab.get(BYTE, at);
-        slab.set(BYTE, at, (byte) (channel < half ? (other & 0xf0) | code : (other & 0x0f) | (code << 4)));
+        int both = channel < half ? ((other & 0xf0) | code) : ((other & 0x0f) | (code << 4));
+        slab.set(BYTE, at, (byte) both);
     }
 
     /** Code of one element. */

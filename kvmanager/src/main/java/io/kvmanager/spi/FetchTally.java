@@ -42,7 +42,6 @@ public final class FetchTally {
     /** What a larger bound over the output's norm counts as; an output that nearly vanishes would drown all others. */
     public static final double LARGEST_BOUND = 100;
 
-
     private final Device device;
     private final CacheGeometry geometry;
     private final MemorySegment counters;

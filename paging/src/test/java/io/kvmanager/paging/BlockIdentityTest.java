@@ -64,7 +64,7 @@ class BlockIdentityTest {
         }
         assertThrows(
                 IllegalArgumentException.class, () -> new Scope("m", ElementType.F32, 0, 0, "none", Map.of(), "", ""));
-        new Scope("m", ElementType.F32, 1, 0, "none", Map.of(), "", "");
+        assertEquals(1, new Scope("m", ElementType.F32, 1, 0, "none", Map.of(), "", "").blockTokens());
     }
 
     @Test

@@ -8,7 +8,7 @@ import java.util.regex.Pattern;
 
 /**
  * A number among settings that is still open: <code>{least..most}</code>. Between two whole numbers it takes whole
- * ones, else steps of a thousandth of the way.
+ * ones, else steps of a thousandth of the way. Where it is written several times in one setting it is one number.
  */
 final class SettingRange {
     private static final Pattern RANGE = Pattern.compile("\\{([^{}]*?)\\.\\.([^{}]*)}");
@@ -68,7 +68,7 @@ final class SettingRange {
         double number = steps() == 0 ? least : least + (most - least) * step / steps();
         String text = whole ? String.valueOf(Math.round(number)) : String.valueOf(Math.rint(number * 1e6) / 1e6);
         Map<String, String> filled = new LinkedHashMap<>(settings);
-        filled.put(key, value.substring(0, place.start()) + text + value.substring(place.end()));
+        filled.put(key, value.replace(place.group(), text));
         return filled;
     }
 }

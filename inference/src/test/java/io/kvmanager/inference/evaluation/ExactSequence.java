@@ -64,8 +64,8 @@ final class ExactSequence implements KvSequence {
         sequence.attend(layer, q, k, v, out);
         List<HeadFetch> after = sequence.headFetches(layer);
         for (int head = 0; head < geometry.queryHeads(); head++) {
-            double relative =
-                    after.get(head).boundMean() * (attentions + 1) - before.get(head).boundMean() * attentions;
+            double relative = after.get(head).boundMean() * (attentions + 1)
+                    - before.get(head).boundMean() * attentions;
             compare(layer, head, q, out, relative);
         }
     }

@@ -24,6 +24,9 @@ final class SettingRangeTest {
                 SettingRange.find(Map.of("retention", "profile^{8.0..0}")).orElseThrow();
         assertEquals("profile^8.0", falling.at(0).get("retention"));
         assertEquals("profile^4.0", falling.at(falling.steps() / 2).get("retention"));
+        SettingRange everywhere = SettingRange.find(Map.of("retention", "layers({.5..1}/1/{.5..1})"))
+                .orElseThrow();
+        assertEquals("layers(0.5/1/0.5)", everywhere.at(0).get("retention"));
         assertTrue(SettingRange.find(Map.of("selection", "topN(8)")).isEmpty());
         assertThrows(IllegalArgumentException.class, () -> SettingRange.find(Map.of("a", "{x..2}")));
     }
