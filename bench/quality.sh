@@ -118,7 +118,9 @@ small() {
   calibrate "$name-profile" "$out/$name-profile.json" --model "$file" --text "$halves/$name-calibrate.txt"
   compare "$name" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
     --prompt-tokens 340 --new-tokens 160 --windows 6 --questions 7 --filling-questions 0 \
-    --budgets $budgets --caches "paged,$rivals,quest,$ours,$(even "$layers"),$values"
+    --budgets $budgets --caches "paged,$rivals,quest,$ours,$(even "$layers")"
+  compare "$name-values" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
+    --prompt-tokens 340 --new-tokens 160 --windows 3 --questions 0 --filling-questions 0 --caches "$values"
 }
 
 [[ $# -gt 0 ]] || set -- embedded stories260K bitllama3M
