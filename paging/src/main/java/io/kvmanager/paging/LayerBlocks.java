@@ -7,7 +7,6 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
-import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
@@ -39,7 +38,6 @@ final class LayerBlocks {
     final @Nullable QueryWindow queries;
     final int[] positions;
     private final BlockPool pool;
-    private final ValueTier tier;
     private final HostCopies copies;
     private final AttentionKernels kernels;
     private final Reservation reservation;
@@ -57,7 +55,6 @@ final class LayerBlocks {
         this.summaries = tables.summaries();
         this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
-        this.tier = backend.tier();
         this.copies = backend.copies();
         this.kernels = backend.kernels();
         this.reservation = reservation;
@@ -131,6 +128,8 @@ final class LayerBlocks {
 
     private void makeRoom(int rows) {
         int first = shape.kept();
+        int block = shape.blocks();
+        shape.append(rows); // first, so that what a failing device leaves half done is counted and given back
         if (first == 0 && queries != null) {
             queries.allocate(reservation);
         }
@@ -138,12 +137,11 @@ final class LayerBlocks {
             makeWritable(keys, first / blockTokens, Account.OPEN);
             makeWritable(values, first / blockTokens, Account.OPEN);
         }
-        for (int block = shape.blocks(); block < shape.blocksFor(first + rows); block++) {
-            keys.set(block, zeroed(Account.OPEN));
-            values.set(block, zeroed(Account.OPEN));
+        for (; block < shape.blocks(); block++) {
+            keys.set(block, reservation.zeroed(Account.OPEN));
+            values.set(block, reservation.zeroed(Account.OPEN));
             homes.set(block, ABSENT);
         }
-        shape.append(rows);
         publish();
     }
 
@@ -185,17 +183,10 @@ final class LayerBlocks {
         }
     }
 
-    private int zeroed(Account account) {
-        int id = reservation.allocate(account);
-        kernels.zero(id);
-        return id;
-    }
-
     private void makeWritable(IntTable table, int entry, Account account) {
         int id = table.get(entry);
         if (pool.references(id) > 1) {
-            int copy = reservation.allocate(account);
-            kernels.copyBlock(id, copy);
+            int copy = reservation.copyOf(id, account);
             reservation.release(id);
             table.set(entry, copy);
         } else {
@@ -299,7 +290,7 @@ final class LayerBlocks {
     private void summarise(int block, int valueBlock) {
         int entry = block / blockTokens;
         if (summaries.get(entry) == ABSENT) {
-            summaries.set(entry, zeroed(Account.SUMMARY));
+            summaries.set(entry, reservation.zeroed(Account.SUMMARY));
         } else {
             makeWritable(summaries, entry, Account.SUMMARY);
         }
@@ -323,15 +314,13 @@ final class LayerBlocks {
     /** Forgets slots from {@code keptSlots} on. */
     void truncate(int keptSlots, int length, FetchTally tally) {
         int before = shape.blocks();
-        int residentFrom = shape.residentFrom();
         int summariesBefore = shape.summaryEnd();
-        shape.truncate(keptSlots);
-        for (int block = shape.residentFrom(); block < Math.min(residentFrom, shape.blocks()); block++) {
-            int id = reservation.allocate(Account.SEALED);
-            tier.load(homes.get(block), id);
+        int onboard = shape.truncated(keptSlots).residentFrom();
+        for (int end = onboard + blocksToOnboard(keptSlots); onboard < end; onboard++) {
+            values.set(onboard, reservation.load(homes.get(onboard), Account.SEALED));
             tally.fetched(blockBytes);
-            values.set(block, id);
         }
+        shape.truncate(keptSlots);
         releaseBlocks(shape.blocks(), before);
         for (int entry = shape.summaryEnd(); entry < summariesBefore; entry++) {
             releaseEntry(summaries, entry);

@@ -52,21 +52,11 @@ final class PagedSequence implements KvSequence {
                         backend.config().placement()));
     }
 
-    private PagedSequence(PagedSequence parent, int tableSlot) {
-        this(parent.backend, tableSlot, layer -> new LayerShape(parent.layers[layer].shape));
-        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier(), backend.copies());
-        for (int layer = 0; layer < layers.length; layer++) {
-            sharing.fork(parent.layers[layer], layers[layer]);
-        }
-        length = parent.length;
-        prefix = parent.prefix == null ? null : parent.prefix.fork();
-    }
-
     private PagedSequence(PagedBackend backend, int tableSlot, IntFunction<LayerShape> shapes) {
         this.backend = backend;
         this.tableSlot = tableSlot;
         this.need = new StepNeed(backend);
-        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability());
+        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability(), backend.kernels());
         MemorySegment memory = backend.tableMemory(tableSlot);
         MemorySegment counters = TableLayout.counters(memory);
         backend.device().write(NO_COUNTS, counters, 0, NO_COUNTS.byteSize());
@@ -80,18 +70,23 @@ final class PagedSequence implements KvSequence {
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
 
-    /** Starts behind what is cached of a prefix, or throws and lets go of it; the sequence is empty before. */
+    /** Starts behind what is cached of a prefix, or throws and is to be closed; the sequence is empty before. */
     void startBehind(SequencePrefix start) {
-        try {
-            reservation.begin(start.blocksToStart(layers), 0);
-        } catch (RuntimeException e) {
-            start.close();
-            throw e;
-        }
+        prefix = start;
+        reservation.begin(start.blocksToStart(layers), 0);
         start.start(layers, tally);
         length = start.cachedTokens();
         reservation.end();
-        prefix = start;
+    }
+
+    /** Takes the same blocks as {@code parent}, or throws and is to be closed; the shapes are the parent's already. */
+    private void shareWith(PagedSequence parent) {
+        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier(), backend.copies());
+        for (int layer = 0; layer < layers.length; layer++) {
+            sharing.fork(parent.layers[layer], layers[layer]);
+        }
+        length = parent.length;
+        prefix = parent.prefix == null ? null : parent.prefix.fork();
     }
 
     @Override
@@ -169,6 +164,7 @@ final class PagedSequence implements KvSequence {
     /** Takes what was planned, and makes room. */
     void start(int tokens, boolean prompt) {
         reservation.begin(need.blocks(), need.homes());
+        step.working();
         if (prompt) {
             alive.begin(length, tokens);
         } else {
@@ -187,6 +183,7 @@ final class PagedSequence implements KvSequence {
             step.requireLayer(layer, true);
             alive.require(layer, rows);
             StepProtocol.requireRows(backend.geometry(), rows, q, k, v, out);
+            step.working();
             RowExchange exchange = backend.exchange();
             MemorySegment queries = exchange.queries(q);
             MemorySegment keys = exchange.keys(k);
@@ -211,6 +208,7 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireLayer(layer, false);
             StepProtocol.requireRows(backend.geometry(), 1, q, k, v, out);
+            step.working();
             RowExchange exchange = backend.exchange();
             attention.token(
                     layers[layer], exchange.queries(q), exchange.keys(k), exchange.values(v), exchange.output(out));
@@ -246,6 +244,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireComplete(layers.length);
+            step.working();
             length += step.tokens();
             int recent = backend.schedule().recentInGeneration(layers[0].kept());
             for (LayerBlocks layer : layers) {
@@ -269,7 +268,9 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireIdle();
-            return backend.register(slot -> new PagedSequence(this, slot));
+            return backend.register(
+                    slot -> new PagedSequence(backend, slot, layer -> new LayerShape(layers[layer].shape)),
+                    child -> child.shareWith(this));
         } finally {
             backend.lock().unlock();
         }
@@ -288,6 +289,7 @@ final class PagedSequence implements KvSequence {
                 onboard += layer.blocksToOnboard(layer.slotsBelow(newLength));
             }
             reservation.begin(onboard, 0);
+            step.working();
             boolean whole = true;
             for (LayerBlocks layer : layers) {
                 whole &= LayerSharing.isWholeBelow(layer.shape, newLength, length);
@@ -298,6 +300,7 @@ final class PagedSequence implements KvSequence {
             if (prefix != null) {
                 prefix.truncate(newLength, whole);
             }
+            step.done();
         } finally {
             backend.lock().unlock();
         }
