@@ -4,8 +4,9 @@ import io.kvmanager.CacheGeometry;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The order in which a sequence is used: begin, every layer once and in order, commit. Misuse throws. What fails between
- * {@link #working} and the end of its part, for lack of a working device, leaves a sequence that can only be closed.
+ * The order in which a sequence is used: begin, every layer once and in order, commit. Misuse throws. What fails
+ * between {@link #working} and the end of its part, because the device failed, leaves a sequence that can only be
+ * closed.
  */
 final class StepProtocol {
     private static final int NO_STEP = 0;

@@ -59,17 +59,14 @@ class FailingDeviceTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = ';',
-            textBlock =
-                    """
-            FULL; all; NONE
-            PAGED; all; NONE
-            PYRAMID; layers(1/.5,recent=4,sinks=2,queries=3); NONE
-            KCACHE; all; MEAN
-            KCACHE; all; RENORMALISE
-            PYRAMID_KCACHE; chunks(.5/1,size=8,sinks=1,queries=2); NONE
-            """)
+    @CsvSource(delimiter = ';', textBlock = """
+        FULL; all; NONE
+        PAGED; all; NONE
+        PYRAMID; layers(1/.5,recent=4,sinks=2,queries=3); NONE
+        KCACHE; all; MEAN
+        KCACHE; all; RENORMALISE
+        PYRAMID_KCACHE; chunks(.5/1,size=8,sinks=1,queries=2); NONE
+        """)
     void nothingIsLostWhicheverCallFails(CacheName name, String retention, Compensation compensation) {
         KvCacheConfig config = config(name, retention, compensation);
         KvCacheBackend backend = name == CacheName.FULL
@@ -108,8 +105,7 @@ class FailingDeviceTest {
         }
     }
 
-    private static void live(
-            KvCacheBackend backend, KvCacheConfig config, EngineDouble engine, List<KvSequence> open) {
+    private static void live(KvCacheBackend backend, KvCacheConfig config, EngineDouble engine, List<KvSequence> open) {
         boolean paged = config.cache() != CacheName.FULL;
         KvSequence first = config.prefixes().enabled()
                 ? backend.openSequence(PrefixRequest.of(IntStream.range(0, 21).toArray()))

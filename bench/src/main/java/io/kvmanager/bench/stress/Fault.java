@@ -11,8 +11,8 @@ enum Fault {
     /** The device has no memory while a cache opens: a typed error, everything given back, the next open succeeds. */
     ALLOCATE("allocate"),
     /**
-     * A kernel, or a write to device memory, fails. A step or cut that it hits leaves a sequence that can only be closed, and then nothing is lost;
-     * suspend, resume and fork change nothing. Other sequences go on.
+     * A kernel, or a write to device memory, fails. A step or cut that it hits leaves a sequence that can only be
+     * closed, and then nothing is lost; suspend, resume and fork change nothing. Other sequences go on.
      */
     KERNEL("kernel"),
     /** The same of a copy between the tiers. */
@@ -39,11 +39,10 @@ enum Fault {
 
     /** Whether a device's call named {@code method} can be hit by it. */
     boolean concerns(String method) {
-        boolean copies =
-                switch (method) {
-                    case "store", "load", "loadTile" -> true;
-                    default -> false;
-                };
+        boolean copies = switch (method) {
+            case "store", "load", "loadTile" -> true;
+            default -> false;
+        };
         return switch (this) {
             case COPY, DELAY -> copies;
             case KERNEL, INTERRUPT -> !copies && !method.equals("name");
@@ -78,8 +77,7 @@ enum Fault {
             }
             accepted.add(fault.text);
         }
-        throw new IllegalArgumentException(
-                "fault '" + name + "' is unknown; accepted: " + String.join(", ", accepted));
+        throw new IllegalArgumentException("fault '" + name + "' is unknown; accepted: " + String.join(", ", accepted));
     }
 
     /** The name as written on the command line. */

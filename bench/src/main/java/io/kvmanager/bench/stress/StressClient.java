@@ -6,10 +6,8 @@ import io.kvmanager.KvCacheException.DeviceFailure;
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.KvCacheException.TooManySequences;
 import io.kvmanager.KvSequence;
-import io.kvmanager.Ledger;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
-import io.kvmanager.TierBytes;
 import io.kvmanager.bench.stress.StressTally.Event;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,7 +28,8 @@ final class StressClient implements AutoCloseable {
     private final StressTally tally;
     private final StressTokens tokens;
     private final StressEngine engine;
-    private final List<Fault> faults;
+    private final FaultPlan faults;
+    private final StressGuard guard;
     private final List<StressSequence> open = new ArrayList<>();
     private final @Nullable QueueClient queue;
     private final boolean alone;
@@ -56,7 +55,8 @@ final class StressClient implements AutoCloseable {
         this.alone = alone;
         tokens = new StressTokens(setting.config(), random);
         engine = new StressEngine(setting, tally);
-        faults = options.faults().stream().toList();
+        faults = new FaultPlan(options.faults(), random, tally);
+        guard = new StressGuard(cache, setting, tally, alone);
         queue = mayQueue && setting.suspends() && random.nextInt(3) == 0
                 ? new QueueClient(cache, setting, tokens, engine, tally, random)
                 : null;
@@ -65,49 +65,8 @@ final class StressClient implements AutoCloseable {
     /** One random operation, perhaps with a fault. */
     void operation() {
         tally.operation();
-        ArmedFault armed = arm();
-        if (armed == null) {
-            act();
-        } else {
-            boolean fails;
-            try (armed) {
-                fails = hitBy(this::act);
-            }
-            account(armed, fails);
-        }
+        faults.run(this::act);
         Violation.unlessClean(cache.audit());
-    }
-
-    private @Nullable ArmedFault arm() {
-        if (faults.isEmpty() || random.nextInt(6) > 0) {
-            return null;
-        }
-        Fault fault = faults.get(random.nextInt(faults.size()));
-        return fault.isArmed() ? new ArmedFault(fault, random.nextInt(16), random.nextBoolean()) : null;
-    }
-
-    /** Whether an injected failure ended an action. */
-    private static boolean hitBy(Runnable action) {
-        try {
-            action.run();
-            return false;
-        } catch (DeviceFailure failure) {
-            return true;
-        }
-    }
-
-    private void account(ArmedFault armed, boolean fails) {
-        Violation.unless(
-                fails == armed.failed(),
-                "a call to the device %s, the operation %s",
-                armed.failed() ? "failed" : "did not fail",
-                fails ? "did" : "did not");
-        if (armed.fired()) {
-            tally.fault(armed.fault());
-            boolean interrupted = Thread.interrupted();
-            Violation.unless(
-                    interrupted || armed.fault() != Fault.INTERRUPT, "the caller's interrupt status was lost");
-        }
     }
 
     private void act() {
@@ -156,13 +115,13 @@ final class StressClient implements AutoCloseable {
             tally.event(Event.TOO_MANY);
             Violation.unless(
                     !alone || openCount() == setting.config().maxSequences(),
-                    "%d sequences are open and no more can be, the limit is %d",
+                    "{} sequences are open and no more can be, the limit is {}",
                     openCount(),
                     setting.config().maxSequences());
             return;
         } catch (OutOfMemory shortage) {
             tally.event(Event.OUT_OF_MEMORY);
-            Violation.unless(shares, "an empty sequence found no memory: %s", shortage.deficit());
+            Violation.unless(shares, "an empty sequence found no memory: {}", shortage.deficit());
             return;
         }
         StressSequence s = drawn.sequence(sequence, setting.config().geometry().layers());
@@ -172,7 +131,7 @@ final class StressClient implements AutoCloseable {
         tally.events(Event.PREFIX_HIT, s.length > 0 ? 1 : 0);
         tally.events(Event.EVICTION, tokens.isShorterThanBefore(drawn, s.length) ? 1 : 0);
         boolean asPromised = !alone || s.length == cached;
-        Violation.unless(asPromised, "a start behind %d tokens, promised were %d", s.length, cached);
+        Violation.unless(asPromised, "a start behind {} tokens, promised were {}", s.length, cached);
     }
 
     private int openCount() {
@@ -183,7 +142,7 @@ final class StressClient implements AutoCloseable {
 
     /** Runs some layers of an open step, or closes its sequence in the middle. */
     private void goOn(StressSequence s) {
-        if (faults.contains(Fault.CLOSE) && random.nextInt(8) == 0) {
+        if (faults.includes(Fault.CLOSE) && random.nextInt(8) == 0) {
             tally.fault(Fault.CLOSE);
             close(s);
             return;
@@ -235,7 +194,7 @@ final class StressClient implements AutoCloseable {
             case Admission.Never _ -> tally.event(Event.NEVER);
             case Admission.Admit _ -> {}
         }
-        boolean begun = unlessShort(() -> step(s, () -> {
+        boolean begun = guard.unlessShort(() -> step(s, () -> {
             long start = System.nanoTime();
             if (prompt) {
                 s.sequence.beginPrompt(count);
@@ -259,27 +218,6 @@ final class StressClient implements AutoCloseable {
         }
     }
 
-    /** Whether memory was there; a refusal says what is missing and changes nothing. */
-    private boolean unlessShort(Runnable action) {
-        Ledger before = alone ? cache.ledger() : null;
-        try {
-            action.run();
-            return true;
-        } catch (OutOfMemory shortage) {
-            tally.event(Event.OUT_OF_MEMORY);
-            Violation.unless(!shortage.deficit().equals(TierBytes.NONE), "refused, and nothing is missing");
-            requireAsBefore(before, "a refusal");
-            return false;
-        }
-    }
-
-    private void requireAsBefore(@Nullable Ledger before, String what) {
-        if (before != null) {
-            Ledger now = cache.ledger();
-            Violation.unless(before.equals(now), "%s changed %s to %s", what, before, now);
-        }
-    }
-
     private void batch() {
         StepBatch batch = new StepBatch();
         List<StressSequence> chosen = new ArrayList<>();
@@ -294,7 +232,7 @@ final class StressClient implements AutoCloseable {
             }
         }
         try {
-            unlessShort(() -> {
+            guard.unlessShort(() -> {
                 long start = System.nanoTime();
                 cache.begin(batch);
                 long nanos = (System.nanoTime() - start) / Math.max(1, batch.size());
@@ -318,7 +256,7 @@ final class StressClient implements AutoCloseable {
             return;
         }
         try {
-            unchangedByFailure(parent, () -> {
+            guard.unchangedByFailure(parent, () -> {
                 StressSequence child = parent.fork(parent.sequence.fork());
                 open.add(child);
                 child.requireUnmoved();
@@ -326,7 +264,7 @@ final class StressClient implements AutoCloseable {
             });
         } catch (TooManySequences limit) {
             tally.event(Event.TOO_MANY);
-            Violation.unless(!alone || openCount() == setting.config().maxSequences(), "too many at %d", openCount());
+            Violation.unless(!alone || openCount() == setting.config().maxSequences(), "too many at {}", openCount());
         }
     }
 
@@ -335,7 +273,7 @@ final class StressClient implements AutoCloseable {
             return;
         }
         int length = random.nextInt(4) == 0 ? 0 : s.length - random.nextInt(1 + Math.min(s.length, 12));
-        if (unlessShort(() -> step(s, () -> s.sequence.truncate(length)))) {
+        if (guard.unlessShort(() -> step(s, () -> s.sequence.truncate(length)))) {
             s.truncated(length);
             tokens.redraw(s);
         }
@@ -348,37 +286,23 @@ final class StressClient implements AutoCloseable {
         }
         boolean resumes = s.sequence.suspended();
         boolean admitted = resumes && cache.admit(s.sequence) instanceof Admission.Admit;
-        boolean moved = unlessShort(() -> unchangedByFailure(s, () -> {
+        boolean moved = guard.unlessShort(() -> guard.unchangedByFailure(s, () -> {
             long bytes = resumes ? s.sequence.resume() : s.sequence.suspend();
-            Violation.unless(bytes <= s.sequence.deviceBytes(), "%d bytes moved", bytes);
+            Violation.unless(bytes <= s.sequence.deviceBytes(), "{} bytes moved", bytes);
         }));
         Violation.unless(moved || !alone || !admitted, "admitted to resume and refused");
         tally.events(resumes ? Event.RESUMPTION : Event.SUSPENSION, moved ? 1 : 0);
         s.requireUnmoved();
     }
 
-    /** Leaves the sequence as it was when the device fails; cached prefixes may have made room already. */
-    private void unchangedByFailure(StressSequence s, Runnable action) {
-        boolean suspended = s.sequence.suspended();
-        Ledger before = alone && !setting.config().prefixes().enabled() ? cache.ledger() : null;
-        try {
-            action.run();
-        } catch (DeviceFailure failure) {
-            Violation.unless(s.sequence.suspended() == suspended, "a failed move counts as done");
-            requireAsBefore(before, "a failure");
-            s.requireUnmoved();
-            throw failure;
-        }
-    }
-
     /** Suspends one after the other until host memory is full. */
     private void fillHost() {
-        if (!faults.contains(Fault.HOST_FULL) || !setting.suspends()) {
+        if (!faults.includes(Fault.HOST_FULL) || !setting.suspends()) {
             return;
         }
         for (StressSequence s : open) {
             if (s.idle()) {
-                boolean moved = unlessShort(() -> unchangedByFailure(s, s.sequence::suspend));
+                boolean moved = guard.unlessShort(() -> guard.unchangedByFailure(s, s.sequence::suspend));
                 tally.events(Event.SUSPENSION, moved ? 1 : 0);
                 if (!moved) {
                     tally.fault(Fault.HOST_FULL);
@@ -426,8 +350,8 @@ final class StressClient implements AutoCloseable {
     void serveAll() {
         if (queue != null) {
             for (int round = 0; queue.size() > 0; round++) {
-                Violation.unless(round < MOST_ROUNDS, "%d requests do not come to an end", queue.size());
-                Violation.unless(queue.step(), "%d requests, nobody runs, and memory is free", queue.size());
+                Violation.unless(round < MOST_ROUNDS, "{} requests do not come to an end", queue.size());
+                Violation.unless(queue.step(), "{} requests, nobody runs, and memory is free", queue.size());
             }
         }
     }

@@ -50,7 +50,8 @@ final class StressCommand implements Callable<Integer> {
     @Option(
             names = "--device-bytes",
             paramLabel = "<size>",
-            description = "Device memory of every cache, such as 512k. Left out, each is given what 1 to 3 sequences need.")
+            description =
+                    "Device memory of every cache, such as 512k. Left out, each is given what 1 to 3 sequences need.")
     private @Nullable String deviceBytes;
 
     @Option(

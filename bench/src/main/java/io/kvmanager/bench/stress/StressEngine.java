@@ -130,7 +130,7 @@ final class StressEngine implements AutoCloseable {
                 double error = error(i, head, before.length + i + 1);
                 Violation.unless(
                         error <= tolerance,
-                        "layer %d, position %d, query head %d: output is wrong by %.3g, expected at most %.3g",
+                        "layer {}, position {}, query head {}: output is wrong by {}, expected at most {}",
                         layer,
                         rows[i],
                         head,

@@ -54,15 +54,11 @@ final class StressLife {
         StressSetting setting = StressSetting.draw(cache, options, random);
         KvCache open = open(setting);
         noting(() -> live(open, setting, most));
-        noting(() -> {
-            MemoryUse use = open.memory();
-            tally.peaks(use.deviceBytesPeak(), use.hostBytesPeak());
-            open.close();
-        });
+        noting(open::close);
         noting(() -> {
             long leaked = FaultyDeviceProvider.liveBytes() - liveBytes;
             tally.leaked(leaked);
-            Violation.unless(leaked == 0, "the device holds %d bytes behind the cache's close", leaked);
+            Violation.unless(leaked == 0, "the device holds {} bytes behind the cache's close", leaked);
             requireRest();
         });
     }
@@ -146,6 +142,10 @@ final class StressLife {
             } else {
                 workTogether(open, clients, most, closes);
             }
+            if (!closing) {
+                MemoryUse use = open.memory();
+                tally.peaks(use.deviceBytesPeak(), use.hostBytesPeak());
+            }
             if (closes) {
                 tally.fault(Fault.CACHE_CLOSE);
                 open.close();
@@ -192,9 +192,9 @@ final class StressLife {
                 open.close();
                 closes = false;
             } else if (!closing) {
-                Violation.unless(open.ledger().imbalances().isEmpty(), "%s", open.ledger());
+                Violation.unless(open.ledger().imbalances().isEmpty(), "{}", open.ledger());
                 MemoryUse use = open.memory();
-                Violation.unless(use.deviceBytes() <= use.deviceBytesAllocated(), "%s", use);
+                Violation.unless(use.deviceBytes() <= use.deviceBytesAllocated(), "{}", use);
             }
             LockSupport.parkNanos(100_000);
         }
@@ -237,14 +237,14 @@ final class StressLife {
                     + now.usedBytes(Tier.HOST)
                     - atOpen.usedBytes(Tier.HOST);
             tally.leaked(leaked);
-            Violation.unless(now.equals(atOpen), "all sequences are closed; %s, at open it was %s", now, atOpen);
+            Violation.unless(now.equals(atOpen), "all sequences are closed; {}, at open it was {}", now, atOpen);
         }
         for (Account account : Account.values()) { // cached prefixes are sealed, and are all that may be left
             boolean kept = account == Account.FREE || account == Account.SEALED;
             for (Tier tier : Tier.values()) {
                 Violation.unless(
                         kept || now.bytes(tier, account) == atOpen.bytes(tier, account),
-                        "all sequences are closed and %s %s holds %d bytes",
+                        "all sequences are closed and {} {} holds {} bytes",
                         tier,
                         account,
                         now.bytes(tier, account));

@@ -36,20 +36,22 @@ final class StressReport {
                 "leaked",
                 "step p50/p99 us",
                 "violations");
-        run.tallies().forEach((cache, tally) -> table.row(
-                cache.toString(),
-                String.valueOf(tally.operationCount()),
-                String.valueOf(tally.rowsCompared()),
-                String.valueOf(faults(tally)),
-                String.valueOf(tally.count(Event.OUT_OF_MEMORY)),
-                tally.count(Event.WAIT) + "/" + tally.count(Event.NEVER),
-                String.valueOf(tally.count(Event.PREEMPTION)),
-                String.valueOf(tally.count(Event.SUSPENSION)),
-                String.valueOf(tally.count(Event.EVICTION)),
-                ByteSize.format(tally.deviceBytesPeak()),
-                String.valueOf(tally.leakedBytes()),
-                String.format(Locale.ROOT, "%.0f/%.0f", tally.stepNanos(.5) * 1e-3, tally.stepNanos(.99) * 1e-3),
-                String.valueOf(tally.violations())));
+        run.tallies()
+                .forEach((cache, tally) -> table.row(
+                        cache.toString(),
+                        String.valueOf(tally.operationCount()),
+                        String.valueOf(tally.rowsCompared()),
+                        String.valueOf(faults(tally)),
+                        String.valueOf(tally.count(Event.OUT_OF_MEMORY)),
+                        tally.count(Event.WAIT) + "/" + tally.count(Event.NEVER),
+                        String.valueOf(tally.count(Event.PREEMPTION)),
+                        String.valueOf(tally.count(Event.SUSPENSION)),
+                        String.valueOf(tally.count(Event.EVICTION)),
+                        ByteSize.format(tally.deviceBytesPeak()),
+                        String.valueOf(tally.leakedBytes()),
+                        String.format(
+                                Locale.ROOT, "%.0f/%.0f", tally.stepNanos(.5) * 1e-3, tally.stepNanos(.99) * 1e-3),
+                        String.valueOf(tally.violations())));
         table.print(console, "");
         StringBuilder kinds = new StringBuilder("faults injected:");
         for (Fault fault : Fault.values()) {

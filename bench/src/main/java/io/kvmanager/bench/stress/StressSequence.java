@@ -43,8 +43,7 @@ final class StressSequence {
 
     /** What is known of a fork. */
     StressSequence fork(KvSequence child) {
-        StressSequence copy =
-                new StressSequence(child, tokens.clone(), named, sharesPrefixes, salt, positions.length);
+        StressSequence copy = new StressSequence(child, tokens.clone(), named, sharesPrefixes, salt, positions.length);
         copy.length = length;
         copy.positions = positions.clone();
         return copy;
@@ -84,7 +83,7 @@ final class StressSequence {
         int before = length;
         length += stepTokens;
         stepTokens = 0;
-        Violation.unless(sequence.length() == length, "a length of %d, expected %d", sequence.length(), length);
+        Violation.unless(sequence.length() == length, "a length of {}, expected {}", sequence.length(), length);
         for (int layer = 0; layer < positions.length; layer++) {
             int[] now = sequence.positions(layer);
             for (int i = 0; i < now.length; i++) {
@@ -92,7 +91,7 @@ final class StressSequence {
                 boolean known = now[i] >= before || Arrays.binarySearch(positions[layer], now[i]) >= 0;
                 Violation.unless(
                         ascending && known && now[i] < length,
-                        "layer %d holds positions %s behind %s",
+                        "layer {} holds positions {} behind {}",
                         layer,
                         Arrays.toString(now),
                         Arrays.toString(positions[layer]));
@@ -103,12 +102,12 @@ final class StressSequence {
 
     /** Throws unless length and positions are what they were. */
     void requireUnmoved() {
-        Violation.unless(sequence.length() == length, "a length of %d, expected %d", sequence.length(), length);
+        Violation.unless(sequence.length() == length, "a length of {}, expected {}", sequence.length(), length);
         for (int layer = 0; layer < positions.length; layer++) {
             int[] now = sequence.positions(layer);
             Violation.unless(
                     Arrays.equals(now, positions[layer]),
-                    "layer %d holds positions %s, expected %s",
+                    "layer {} holds positions {}, expected {}",
                     layer,
                     Arrays.toString(now),
                     Arrays.toString(positions[layer]));

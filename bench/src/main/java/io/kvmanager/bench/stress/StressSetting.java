@@ -27,6 +27,7 @@ record StressSetting(KvCacheConfig config) {
     static final long DRAWN = 0;
 
     private static final int MOST_SEQUENCES = 32;
+    private static final int LEAST_TOKENS = 12;
     private static final int ALL_TILES = 64;
     private static final List<Compensation> COMPENSATIONS =
             List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN);
@@ -94,42 +95,53 @@ record StressSetting(KvCacheConfig config) {
     /** Budgets as given, or what one sequence needs and a part of what others would. */
     private static KvCacheConfig budgeted(
             KvCacheConfig.Builder builder, StressOptions options, SplittableRandom random) {
+        boolean given = options.deviceBytes() != DRAWN;
         KvCacheConfig one = builder.maxSequences(1).build();
         MemoryPlan least = KvCache.plan(one);
         int blockBytes = one.geometry().blockBytes();
-        long host = options.hostBytes() != DRAWN
-                ? options.hostBytes()
-                : least.hostBytes()
-                        + (long) random.nextInt(1 + 2 * least.sequenceBlocksPeak() * random.nextInt(2)) * blockBytes;
-        builder.hostBytes(host);
+        long spareHomes = random.nextInt(1 + 2 * least.sequenceBlocksPeak() * random.nextInt(2));
         int open = 2 + random.nextInt(5);
-        if (one.cache() == CacheName.FULL) {
-            return full(builder, options, open);
+        int spareBlocks = random.nextInt(2 * least.sequenceBlocksPeak());
+        if (options.hostBytes() != DRAWN) {
+            builder.hostBytes(options.hostBytes());
+        } else {
+            builder.hostBytes(least.hostBytes() + spareHomes * blockBytes);
         }
-        if (options.deviceBytes() != DRAWN) {
+        if (given) {
             builder.deviceBytes(options.deviceBytes());
-            int sequences = KvCache.plan(builder.maxSequences(2).build()).sequences();
-            return builder.maxSequences(Math.clamp(2L * sequences, 2, MOST_SEQUENCES))
-                    .build();
+        }
+        for (int tokens = one.maxSequenceTokens(); tokens > LEAST_TOKENS && !holdsOne(builder); tokens /= 2) {
+            builder.maxSequenceTokens(tokens / 2);
+        }
+        if (given) {
+            return sequences(builder);
         }
         MemoryPlan all = KvCache.plan(builder.maxSequences(open).build());
-        int blocks = all.tileCacheBlocks() + least.sequenceBlocksPeak() + random.nextInt(2 * least.sequenceBlocksPeak());
-        return builder.deviceBytes(all.deviceBytes() - all.slabBytes() + (long) blocks * blockBytes)
-                .build();
+        if (one.cache() != CacheName.FULL) {
+            int blocks = all.tileCacheBlocks() + least.sequenceBlocksPeak() + spareBlocks;
+            builder.deviceBytes(all.deviceBytes() - all.slabBytes() + (long) blocks * blockBytes);
+        }
+        return builder.build();
     }
 
-    /** As many regions as fit. */
-    private static KvCacheConfig full(KvCacheConfig.Builder builder, StressOptions options, int open) {
-        if (options.deviceBytes() == DRAWN) {
-            return builder.maxSequences(open).build();
+    private static boolean holdsOne(KvCacheConfig.Builder builder) {
+        KvCacheConfig config = builder.build();
+        MemoryPlan plan = KvCache.plan(config);
+        boolean fits = config.deviceBytes() == DRAWN || plan.deviceBytes() <= config.deviceBytes();
+        return fits && plan.sequences() >= 1;
+    }
+
+    /** About twice as many sequences as a given budget holds; of {@code full}, which reserves them, as many. */
+    private static KvCacheConfig sequences(KvCacheConfig.Builder builder) {
+        int sequences = 1;
+        while (sequences < MOST_SEQUENCES && holdsOne(builder.maxSequences(sequences + 1))) {
+            sequences++;
+            MemoryPlan plan = KvCache.plan(builder.build());
+            if (sequences >= 2 * plan.sequences()) {
+                break;
+            }
         }
-        int regions = 1;
-        builder.deviceBytes(options.deviceBytes());
-        while (regions < MOST_SEQUENCES
-                && KvCache.plan(builder.maxSequences(regions + 1).build()).deviceBytes() <= options.deviceBytes()) {
-            regions++;
-        }
-        return builder.maxSequences(regions).build();
+        return builder.maxSequences(sequences).build();
     }
 
     /** Whether a step reads all of V, so that its output is exact. */

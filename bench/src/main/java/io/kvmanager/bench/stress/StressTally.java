@@ -88,7 +88,7 @@ final class StressTally {
 
     /** A token's step took so long, the oracle not counted. */
     void step(long nanos) {
-        steps.incrementAndGet((int) (Math.log(Math.max(1, nanos)) / Math.log(2) * STEPS_PER_DOUBLING));
+        steps.incrementAndGet((int) (Math.log((double) Math.max(1, nanos)) / Math.log(2) * STEPS_PER_DOUBLING));
     }
 
     synchronized void violation(String text) {

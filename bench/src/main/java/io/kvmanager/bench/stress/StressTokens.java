@@ -32,22 +32,31 @@ final class StressTokens {
         }
     }
 
-    /**
-     * What a sequence is told.
-     *
-     * @param tokens of its greatest length
-     * @param named leading ids that the cache is told at once
-     * @param text which text it begins with
-     * @param tenant which tenant it is of, an index
-     * @param salt what its contents follow from, beside the tokens
-     */
-    record Drawn(int[] tokens, int named, boolean shares, int text, int tenant, long salt) {
+    /** What a sequence is told. */
+    static final class Drawn {
+        private final int[] tokens; // of its greatest length
+        private final int named; // leading ids that the cache is told at once
+        private final boolean shares;
+        private final int text;
+        private final int tenant;
+        private final long salt; // what its contents follow from, beside the tokens
+
+        private Drawn(int[] tokens, int named, boolean shares, int text, int tenant, long salt) {
+            this.tokens = tokens;
+            this.named = named;
+            this.shares = shares;
+            this.text = text;
+            this.tenant = tenant;
+            this.salt = salt;
+        }
+
         PrefixRequest request() {
             return PrefixRequest.of(Arrays.copyOf(tokens, Math.max(1, named))).tenant(TENANTS.get(tenant));
         }
 
+        /** A sequence with tokens of its own, to be changed as it likes. */
         StressSequence sequence(KvSequence sequence, int layers) {
-            return new StressSequence(sequence, tokens, named, shares, salt, layers);
+            return new StressSequence(sequence, tokens.clone(), named, shares, salt, layers);
         }
     }
 
@@ -67,12 +76,12 @@ final class StressTokens {
 
     /** Whether a text's prefix was found shorter than the same request found it before: something was evicted. */
     boolean isShorterThanBefore(Drawn drawn, int hit) {
-        if (!drawn.shares()) {
+        if (!drawn.shares) {
             return false;
         }
-        int own = Arrays.mismatch(drawn.tokens(), texts[drawn.text()]);
-        int most = Math.min(own < 0 ? count : own, drawn.named() - 1);
-        Integer before = longestHit.merge(List.of(drawn.text(), drawn.tenant()), hit, Math::max);
+        int own = Arrays.mismatch(drawn.tokens, texts[drawn.text]);
+        int most = Math.min(own < 0 ? count : own, drawn.named - 1);
+        Integer before = longestHit.merge(List.of(drawn.text, drawn.tenant), hit, Math::max);
         return before > hit && most >= before;
     }
 

@@ -1,7 +1,7 @@
 package io.kvmanager.bench.stress;
 
 import java.util.List;
-import java.util.Locale;
+import org.slf4j.helpers.MessageFormatter;
 
 /** Something that must hold does not. */
 final class Violation extends RuntimeException {
@@ -11,19 +11,15 @@ final class Violation extends RuntimeException {
         super(message);
     }
 
-    Violation(String message, Throwable cause) {
-        super(message, cause);
-    }
-
-    /** Throws unless {@code holds}. */
-    static void unless(boolean holds, String format, Object... values) {
+    /** Throws unless {@code holds}; each {} of the pattern is a value. */
+    static void unless(boolean holds, String pattern, Object... values) {
         if (!holds) {
-            throw new Violation(String.format(Locale.ROOT, format, values));
+            throw new Violation(MessageFormatter.arrayFormat(pattern, values).getMessage());
         }
     }
 
     /** Throws if an audit found anything. */
     static void unlessClean(List<String> audit) {
-        unless(audit.isEmpty(), "the audit found: %s", audit);
+        unless(audit.isEmpty(), "the audit found: {}", audit);
     }
 }
