@@ -22,6 +22,7 @@ constexpr int PROMPT_ROWS = 32;        // queries of a prompt that one CTA atten
 constexpr int PROMPT_COLUMNS = 128;    // elements of their output that it computes
 constexpr int SCORED_COLUMNS = 16;     // slots that one CTA of `column_scores` covers
 constexpr int MAX_INT_WRITES = 320;    // table entries that one launch can set: parameters are 4 KiB at most
+constexpr int MAX_PIECES = 250;        // blocks that one launch can load
 constexpr int MAX_HOMES = 960;         // homes that one launch can invalidate
 
 // The shape of a slab. 40 bytes.

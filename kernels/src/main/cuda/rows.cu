@@ -32,6 +32,22 @@ extern "C" __global__ void __launch_bounds__(THREADS) load_tile(CacheShape shape
     copyBytes(from, tileAt(shape, tile), shape.tileBytes, threadOfGrid(), threadsOfGrid());
 }
 
+// Blocks of mapped host memory, all of one size. Grid: (any, blocks); a row of CTAs copies one block.
+struct Pieces {
+    int bytes;
+    const unsigned char* from[MAX_PIECES];
+    unsigned char* to[MAX_PIECES];
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS) load_pieces(const Pieces pieces) {
+    copyBytes(
+            pieces.from[blockIdx.y],
+            pieces.to[blockIdx.y],
+            pieces.bytes,
+            threadOfGrid(),
+            threadsOfGrid());
+}
+
 // Stores the rows that end at slot end * endScale. Grid: (rows, KV heads).
 template <class T>
 __device__ inline void append(
@@ -148,6 +164,7 @@ extern "C" __global__ void layout(CacheShape shape, int blockId, int kvHead, int
         (long long)sizeof(Count),
         (long long)sizeof(Tiles),
         (long long)sizeof(IntWrites),
+        (long long)sizeof(Pieces),
         tileIndex(shape, blockId, kvHead),
         rowAt(shape, blockId, kvHead, slot) - shape.slab,
         blockBytes(shape),
@@ -161,6 +178,7 @@ extern "C" __global__ void layout(CacheShape shape, int blockId, int kvHead, int
         PROMPT_COLUMNS,
         SCORED_COLUMNS,
         MAX_INT_WRITES,
+        MAX_PIECES,
         MAX_HOMES,
     };
     for (int i = 0; i < (int)(sizeof(facts) / sizeof(facts[0])); i++) {

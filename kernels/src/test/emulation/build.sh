@@ -30,9 +30,9 @@ out=$(cd "$out" && pwd)
 # -ffp-contract=off: the same sums whatever the optimiser does.
 flags=(-std=c++17 -O2 -g1 -fPIC -ffp-contract=off -Wall -Wextra)
 # -fsanitize=thread: the compiler's calls before loads and stores, see engine/access_check.h. TLS descriptors make shared
-# memory cheaper to reach.
+# memory cheaper to reach. -fno-gnu-unique: the shared memory of a template is each library's own.
 device_flags=("${flags[@]}" -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-plt -mtls-dialect=gnu2
-    -Wno-unknown-pragmas -Wno-unused-parameter)
+    -fno-gnu-unique -Wno-unknown-pragmas -Wno-unused-parameter)
 
 # is_fresh OUTPUT SOURCES...
 is_fresh() {

@@ -26,6 +26,7 @@ long kv_emulation_count(const char* what) {
         {"graph_launches", driver.graphLaunches},
         {"synchronisations", driver.synchronisations},
         {"dropped_waits", driver.droppedWaits},
+        {"batch_copies", driver.batchCopies},
     };
     auto found = counts.find(what);
     constexpr long UNKNOWN = -1;
@@ -90,7 +91,8 @@ void kv_emulation_reset() {
     driver.stickyResult = SUCCESS;
     driver.lastFailure.clear();
     driver.faults.clear();
-    driver.launches = driver.graphLaunches = driver.synchronisations = driver.droppedWaits = 0;
+    driver.launches = driver.graphLaunches = driver.synchronisations = driver.droppedWaits
+        = driver.batchCopies = 0;
 }
 
 }  // extern "C"

@@ -166,6 +166,7 @@ CUresult copyBatch(const CUdeviceptr* targets, const CUdeviceptr* sources, const
             }
             copies.push_back(std::move(copy));
         }
+        driver.batchCopies++;
         return submit(stream, [copies = std::move(copies)] { runBatch(copies); });
     });
 }

@@ -71,7 +71,7 @@ struct Driver {
     CUresult stickyResult = SUCCESS;
     std::string lastFailure;
     std::map<std::string, Fault> faults;
-    long launches = 0, graphLaunches = 0, synchronisations = 0, droppedWaits = 0;
+    long launches = 0, graphLaunches = 0, synchronisations = 0, droppedWaits = 0, batchCopies = 0;
 };
 extern Driver driver;
 

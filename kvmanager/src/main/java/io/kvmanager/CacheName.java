@@ -1,8 +1,8 @@
 package io.kvmanager;
 
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** The caches a user can name. Each is a backend with a retention and a placement; settings may change either. */
 public enum CacheName {
@@ -17,7 +17,17 @@ public enum CacheName {
     /** Everything kept, V in host memory. */
     KCACHE("kcache"),
     /** Pruned per layer, V in host memory: the default. */
-    PYRAMID_KCACHE("pyramid+kcache");
+    PYRAMID_KCACHE("pyramid+kcache"),
+    /** {@link BudgetPolicy.H2o}. */
+    H2O("h2o"),
+    /** {@link BudgetPolicy.SnapKv}. */
+    SNAPKV("snapkv"),
+    /** {@link BudgetPolicy.PyramidKv}. */
+    PYRAMIDKV("pyramidkv"),
+    /** {@link BudgetPolicy.Tova}. */
+    TOVA("tova"),
+    /** {@link BudgetPolicy.Quest}. */
+    QUEST("quest");
 
     private final String text;
 
@@ -26,14 +36,22 @@ public enum CacheName {
     }
 
     public static CacheName parse(String text) {
-        List<String> accepted = new ArrayList<>();
         for (CacheName name : values()) {
             if (name.text.equals(text.strip().toLowerCase(Locale.ROOT))) {
                 return name;
             }
-            accepted.add(name.text);
         }
-        throw new IllegalArgumentException("cache '" + text + "' is unknown; accepted: " + String.join(", ", accepted));
+        throw new IllegalArgumentException("cache '" + text + "' is unknown; accepted: " + accepted());
+    }
+
+    /** Every name, separated by commas. */
+    public static String accepted() {
+        return Arrays.stream(values()).map(CacheName::toString).collect(Collectors.joining(", "));
+    }
+
+    /** Whether it runs a {@link BudgetPolicy}: built to be compared with, and left out where caches are shown. */
+    public boolean budgeted() {
+        return compareTo(PYRAMID_KCACHE) > 0;
     }
 
     /** Whether V's home is host memory under this name. */
@@ -44,6 +62,21 @@ public enum CacheName {
     /** Whether layers keep different lengths under this name. */
     boolean prunes() {
         return this == PYRAMID || this == PYRAMID_KCACHE;
+    }
+
+    /** Refuses a retention that this name does not stand for. */
+    RetentionPolicy requireFits(RetentionPolicy chosen) {
+        CacheName runner = chosen instanceof BudgetPolicy policy ? policy.cache() : null;
+        if (budgeted() ? runner != this : runner != null) {
+            throw new IllegalArgumentException("retention " + chosen + " does not go with cache " + this
+                    + "; accepted: " + (budgeted() ? this + "(budget=x,…)" : "cache " + runner));
+        }
+        boolean keepsAll = chosen instanceof RetentionPolicy.All;
+        if (!keepsAll && (this == FULL || this == PAGED || this == KCACHE)) {
+            throw new IllegalArgumentException("retention " + chosen + " does not go with cache " + this
+                    + ", which keeps everything; accepted: all, or another cache");
+        }
+        return chosen;
     }
 
     /** The name as written on the command line. */

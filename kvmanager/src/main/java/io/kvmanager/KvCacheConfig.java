@@ -41,8 +41,9 @@ public record KvCacheConfig(
     public static final long DERIVED = 0;
 
     /** The keys that {@link Builder#set} accepts. */
-    public static final String KEYS = "retention, selection, compensation, recentTokens, tileCacheTiles, elementType, "
-            + "blockTokens, deviceBytes, hostBytes";
+    public static final String KEYS =
+            "retention, budget, selection, compensation, recentTokens, tileCacheTiles, elementType, "
+                    + "blockTokens, deviceBytes, hostBytes";
 
     public KvCacheConfig {
         Objects.requireNonNull(cache, "cache");
@@ -65,21 +66,17 @@ public record KvCacheConfig(
         checkLayers(geometry, retention);
         checkTileCache(geometry, placement);
         if (prefixes.enabled()) {
-            checkPrefixes(cache, retention, placement);
+            checkPrefixes(cache, retention);
         }
     }
 
-    private static void checkPrefixes(CacheName cache, RetentionPolicy retention, PlacementPolicy placement) {
+    private static void checkPrefixes(CacheName cache, RetentionPolicy retention) {
         if (cache == CacheName.FULL) {
             throw new IllegalArgumentException("prefix caching does not go with cache full; accepted: another cache");
         }
         if (!(retention instanceof RetentionPolicy.All || retention instanceof RetentionPolicy.PerChunk)) {
             throw new IllegalArgumentException("prefix caching does not go with retention " + retention
                     + ", whose choice depends on what follows; accepted: all, chunks(…)");
-        }
-        if (placement instanceof PlacementPolicy.Offloaded offloaded && offloaded.compensation() == Compensation.MEAN) {
-            throw new IllegalArgumentException(
-                    "prefix caching does not go with compensation mean; accepted: none, renormalise");
         }
     }
 
@@ -106,7 +103,12 @@ public record KvCacheConfig(
 
     private static void checkTileCache(CacheGeometry geometry, PlacementPolicy placement) {
         if (placement instanceof PlacementPolicy.Offloaded offloaded) {
-            int least = geometry.kvHeads() * offloaded.selection().maxTiles();
+            if (offloaded.compensation().shadows() && geometry.blockTokens() < 2) {
+                throw new IllegalArgumentException("compensation " + offloaded.compensation()
+                        + " does not go with blockTokens 1; accepted: 2 or more");
+            }
+            boolean readsInPlace = offloaded.selection() instanceof ValueSelection.Certified;
+            int least = readsInPlace ? 0 : geometry.kvHeads() * offloaded.selection().maxTiles();
             if (offloaded.tileCacheTiles() < least) {
                 throw new IllegalArgumentException("tileCacheTiles " + offloaded.tileCacheTiles()
                         + " is too small for " + offloaded.selection() + " on " + geometry.kvHeads()
@@ -138,6 +140,7 @@ public record KvCacheConfig(
         private CacheGeometry geometry;
         private @Nullable RetentionPolicy retention;
         private RetentionPolicy.@Nullable PerLayer profile;
+        private @Nullable Double budget;
         private ValueSelection selection = new ValueSelection.TopN(8);
         private Compensation compensation = Compensation.RENORMALISE;
         private int recentTokens = 64;
@@ -166,6 +169,16 @@ public record KvCacheConfig(
         /** The model's measured profile; used by caches that prune unless {@link #retention} says otherwise. */
         public Builder profile(RetentionPolicy.PerLayer value) {
             profile = value;
+            return this;
+        }
+
+        /**
+         * What a {@link BudgetPolicy}, or sinks and a recent window, may keep: up to 1, a share of the prompt; above,
+         * tokens. For sinks and a recent window the share is of {@link #promptTokens}.
+         */
+        public Builder budget(double value) {
+            BudgetPolicy.requireBudget(value);
+            budget = value;
             return this;
         }
 
@@ -250,6 +263,7 @@ public record KvCacheConfig(
         public Builder set(String key, String value) {
             switch (key) {
                 case "retention" -> setRetention(value);
+                case "budget" -> budget(number(key, value));
                 case "selection" -> selection = ValueSelection.parse(value);
                 case "compensation" -> compensation = Compensation.parse(value);
                 case "recentTokens" -> recentTokens = (int) whole(key, value);
@@ -293,6 +307,14 @@ public record KvCacheConfig(
             }
         }
 
+        private static double number(String key, String value) {
+            try {
+                return Double.parseDouble(value.strip());
+            } catch (NumberFormatException e) {
+                throw new IllegalArgumentException(key + " '" + value + "' is not a number", e);
+            }
+        }
+
         /** The checked configuration. */
         public KvCacheConfig build() {
             return new KvCacheConfig(
@@ -303,33 +325,33 @@ public record KvCacheConfig(
                     device,
                     maxSequences,
                     maxSequenceTokens,
-                    promptTokens == null ? maxSequenceTokens : promptTokens,
+                    concludedPromptTokens(),
                     deviceBytes,
                     hostBytes,
                     watermark,
                     prefixes);
         }
 
+        private int concludedPromptTokens() {
+            return promptTokens == null ? maxSequenceTokens : promptTokens;
+        }
+
         private RetentionPolicy concludedRetention() {
-            if (retention != null) {
-                return requireFits(retention);
-            }
+            RetentionPolicy chosen = retention == null ? usualRetention() : cache.requireFits(retention);
+            return budget == null ? chosen : BudgetPolicy.within(chosen, budget, concludedPromptTokens());
+        }
+
+        private RetentionPolicy usualRetention() {
             if (cache == CacheName.LOCAL) {
                 return new RetentionPolicy.Local(4, 256);
+            }
+            if (cache.budgeted()) {
+                return RetentionPolicy.parse(cache.toString());
             }
             if (!cache.prunes()) {
                 return new RetentionPolicy.All();
             }
             return profile != null ? profile : conservative();
-        }
-
-        private RetentionPolicy requireFits(RetentionPolicy chosen) {
-            boolean keepsAll = chosen instanceof RetentionPolicy.All;
-            if (!keepsAll && (cache == CacheName.FULL || cache == CacheName.PAGED || cache == CacheName.KCACHE)) {
-                throw new IllegalArgumentException("retention " + chosen + " does not go with cache " + cache
-                        + ", which keeps everything; accepted: all, or another cache");
-            }
-            return chosen;
         }
 
         /** Without a profile: nothing is pruned before half depth, then half. */

@@ -1,6 +1,7 @@
 package io.kvmanager;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * One request's tokens. A step is begun, run layer by layer, and committed: {@link #beginPrompt} or {@link #beginToken}
@@ -24,10 +25,13 @@ public interface KvSequence extends AutoCloseable {
     /** Committed tokens, pruned ones included. */
     int length();
 
-    /** Slots that {@code layer} holds, at most {@link #length()}. */
+    /** Slots that each KV head of {@code layer} holds, at most {@link #length()}. */
     int retained(int layer);
 
-    /** Token position of every slot of {@code layer}, ascending; a copy. */
+    /**
+     * Token position of every slot of {@code layer}, ascending; a copy. Where KV heads keep tokens of their own (under
+     * a {@link BudgetPolicy}), every position that one of them holds: there may be more than {@link #retained} slots.
+     */
     int[] positions(int layer);
 
     /**
@@ -83,9 +87,11 @@ public interface KvSequence extends AutoCloseable {
     }
 
     /**
-     * A second sequence with the same tokens on the same blocks; a block is copied before its first write if shared.
+     * A second sequence with the same tokens on the same blocks; a block is copied before its first write if shared. A
+     * cache that does not share copies everything at once.
      *
      * @throws KvCacheException.TooManySequences at the limit
+     * @throws KvCacheException.OutOfMemory if a copy does not fit; nothing changed
      */
     KvSequence fork();
 
@@ -94,6 +100,8 @@ public interface KvSequence extends AutoCloseable {
      * earlier stay pruned.
      *
      * @throws KvCacheException.OutOfMemory if V that must be resident again does not fit; nothing changed
+     * @throws UnsupportedOperationException if tokens were evicted since in favour of those that are to be forgotten;
+     *     {@code truncate(0)} is always possible
      */
     void truncate(int length);
 
@@ -138,6 +146,16 @@ public interface KvSequence extends AutoCloseable {
 
     /** What value fetching did since the sequence was opened. */
     FetchReport fetchReport();
+
+    /** What it did in one layer. */
+    default FetchReport fetchReport(int layer) {
+        return FetchReport.NONE;
+    }
+
+    /** What it did in one layer, one entry for each query head; empty for a cache that fetches nothing. */
+    default List<HeadFetch> headFetches(int layer) {
+        return List.of();
+    }
 
     /** Gives every block back. A step that was begun and not committed is dropped. */
     @Override

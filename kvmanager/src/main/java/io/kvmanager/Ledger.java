@@ -23,6 +23,8 @@ public record Ledger(List<Entry> entries, long deviceCapacityBytes, long hostCap
         SEALED,
         /** Per-block value means, for what a step does not fetch. */
         SUMMARY,
+        /** Quantised copies of V, for what a step does not fetch. */
+        SHADOW,
         /** Stored queries that vote on pruning in generation. */
         QUERY_WINDOW,
         /** Slots for fetched value tiles. */

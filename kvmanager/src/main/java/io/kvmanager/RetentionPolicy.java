@@ -2,8 +2,17 @@ package io.kvmanager;
 
 import java.util.List;
 
-/** Which tokens a layer keeps. One index set per layer and sequence, shared by its KV heads. */
-public sealed interface RetentionPolicy {
+/**
+ * Which tokens a layer keeps. One index set per layer and sequence, shared by its KV heads; under a
+ * {@link BudgetPolicy} one per KV head.
+ */
+public sealed interface RetentionPolicy
+        permits RetentionPolicy.All,
+                RetentionPolicy.Local,
+                RetentionPolicy.Pyramid,
+                RetentionPolicy.PerLayer,
+                RetentionPolicy.PerChunk,
+                BudgetPolicy {
 
     /** Tokens that leave the recent window together in generation, and are then pruned; PyramidInfer's "exceed". */
     int GENERATION_WINDOW = 16;
@@ -29,6 +38,12 @@ public sealed interface RetentionPolicy {
         public Local {
             requireAtLeast("sinkTokens", sinkTokens, 0);
             requireAtLeast("recentTokens", recentTokens, 1);
+        }
+
+        /** The same under a budget: sinks, and the rest of {@code tokens} tokens as the recent window. */
+        Local within(int tokens) {
+            int sinks = Math.min(sinkTokens, tokens - 1);
+            return new Local(sinks, tokens - sinks);
         }
 
         @Override
@@ -173,14 +188,17 @@ public sealed interface RetentionPolicy {
     /** What {@link #parse} accepts. */
     String ACCEPTED = "all, profile, local(sinks=n,recent=n), paper-7b, paper-13b, paper-70b, half,"
             + " pyramid(curve=cosine|geometric|linear|constant,d=x,recent=x,first=n,…),"
-            + " pyramid(curve=explicit,ratios=1/1/.5), layers(1/1/.5,recent=n,…), chunks(1/1/.5,size=n,…)";
+            + " pyramid(curve=explicit,ratios=1/1/.5), layers(1/1/.5,recent=n,…), chunks(1/1/.5,size=n,…),"
+            + " h2o(budget=x,recent=x), snapkv(budget=x,window=n,pool=n), pyramidkv(budget=x,window=n,pool=n,beta=n),"
+            + " tova(budget=x), quest(budget=x,full=n)";
 
     /**
      * Reads what {@link #ACCEPTED} lists, except {@code profile}, which is measured per model and therefore given to
      * the configuration by the engine.
      *
      * <p>Presets: {@code paper-7b}, {@code paper-13b} and {@code paper-70b} as PyramidInfer was released (they keep
-     * about three quarters); {@code half} is tuned to keep at most 46 % of a long prompt.
+     * about three quarters); {@code half} is tuned to keep at most 46 % of a long prompt. In {@code pyramid(…)},
+     * {@code first} is the first pruned layer: everything is computed and kept up to it (FastKV, arXiv 2502.01068).
      */
     static RetentionPolicy parse(String text) {
         PolicyText policy = PolicyText.parse("retention", text);
@@ -209,6 +227,7 @@ public sealed interface RetentionPolicy {
                         policy.takeInt("sinks", 4),
                         policy.takeInt("queries", 16),
                         policy.takeInt("pool", 7));
+            case "h2o", "snapkv", "pyramidkv", "tova", "quest" -> BudgetPolicy.parse(policy);
             default -> throw new IllegalArgumentException("retention '" + text + "' is unknown; accepted: " + ACCEPTED);
         };
         policy.done(ACCEPTED);

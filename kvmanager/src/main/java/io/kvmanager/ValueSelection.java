@@ -6,7 +6,10 @@ package io.kvmanager;
  */
 public sealed interface ValueSelection {
 
-    /** The most tiles that one KV head may fetch in one step; the tile cache must hold as many per KV head. */
+    /**
+     * The most tiles that one KV head brings into the tile cache in one step. For all but {@link Certified} the tile
+     * cache must hold as many per KV head.
+     */
     int maxTiles();
 
     /** The {@code tiles} tiles of largest mass. */
@@ -52,13 +55,42 @@ public sealed interface ValueSelection {
         }
     }
 
-    /** Reads {@code topN(8)} or {@code nucleus(0.99,32)} (the limit may be left out: 64). */
+    /**
+     * The fewest tiles, in descending share of the error bound, with which the attention output of every query head is
+     * within {@code epsilon} of the exact one: {@code |output - exact| <= epsilon * |exact|}, up to F32 rounding. What
+     * does not fit into the tile cache is read where it lies in host memory; in the end everything is read, so that the
+     * bound is always met.
+     *
+     * @param epsilon relative error of an attention output at most, above 0, at most 1
+     */
+    record Certified(double epsilon) implements ValueSelection {
+        public Certified {
+            if (!(epsilon > 0 && epsilon <= 1)) {
+                throw new IllegalArgumentException(
+                        "certified(" + epsilon + ") is not accepted; accepted: a relative error above 0, at most 1");
+            }
+        }
+
+        /** Tile slots per KV head that a derived tile cache has; a step may read more. */
+        @Override
+        public int maxTiles() {
+            return 8;
+        }
+
+        @Override
+        public String toString() {
+            return "certified(" + epsilon + ")";
+        }
+    }
+
+    /** Reads {@code topN(8)}, {@code certified(0.01)} or {@code nucleus(0.99,32)} (the limit may be left out). */
     static ValueSelection parse(String text) {
         PolicyText policy = PolicyText.parse("selection", text);
-        String accepted = "topN(n), nucleus(mass), nucleus(mass,limit)";
+        String accepted = "topN(n), nucleus(mass), nucleus(mass,limit), certified(epsilon)";
         ValueSelection selection = switch (policy.name()) {
             case "topn" -> new TopN(policy.positionalInt(0, 8));
             case "nucleus" -> new Nucleus(policy.positional(0, 0.99), policy.positionalInt(1, 64));
+            case "certified" -> new Certified(policy.positional(0, 0.01));
             default -> throw new IllegalArgumentException("selection '" + text + "' is unknown; accepted: " + accepted);
         };
         policy.done(accepted);

@@ -29,7 +29,7 @@ class KvCacheConfigTest {
                 "selection; topN(8,9)",
                 "selection; nucleus(1.5)",
                 "selection; certain(1)",
-                "compensation; int4",
+                "compensation; int5",
                 "retention; profile",
                 "retention; layers(1/1/.5)",
                 "retention; layers(1/1/.5/2)",
@@ -94,5 +94,68 @@ class KvCacheConfigTest {
                         .maxSequenceTokens(10)
                         .promptTokens(11)
                         .build());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            value = {
+                "h2o; budget; 0",
+                "h2o; budget; -.2",
+                "h2o; budget; 1.5",
+                "h2o; budget; much",
+                "h2o; budget; NaN",
+                "h2o; retention; tova(budget=.3)",
+                "h2o; retention; half",
+                "h2o; retention; h2o(recent=1)",
+                "h2o; retention; h2o(window=3)",
+                "snapkv; retention; snapkv(pool=4)",
+                "snapkv; retention; snapkv(window=0)",
+                "pyramidkv; retention; pyramidkv(beta=0)",
+                "quest; retention; quest(full=-1)",
+                "pyramid; retention; h2o(budget=.3)",
+                "pyramid; budget; .3",
+                "full; budget; .3"
+            })
+    void budgetsThatDoNotFitAreRefusedInOneLine(String cache, String key, String value) {
+        IllegalArgumentException refusal = assertThrows(
+                IllegalArgumentException.class,
+                () -> builder(CacheName.parse(cache)).set(key, value).build());
+        assertEquals(1, refusal.getMessage().lines().count(), refusal.getMessage());
+        assertTrue(refusal.getMessage().contains(key) || refusal.getMessage().contains(cache), refusal.getMessage());
+    }
+
+    @Test
+    void aBudgetIsAShareOrTokens() {
+        BudgetPolicy.H2o h2o = assertInstanceOf(
+                BudgetPolicy.H2o.class,
+                builder(CacheName.H2O)
+                        .set("retention", "h2o(recent=.25)")
+                        .set("budget", "0.4")
+                        .build()
+                        .retention());
+        assertEquals(new BudgetPolicy.H2o(.4, .25), h2o);
+        assertEquals(40, h2o.budgetTokens(100));
+        assertEquals(1, h2o.budgetTokens(2));
+        assertEquals(70, h2o.withBudget(70).budgetTokens(100));
+        assertEquals(100, h2o.withBudget(1).budgetTokens(100));
+        assertEquals(
+                new RetentionPolicy.Local(4, 196),
+                builder(CacheName.LOCAL)
+                        .maxSequenceTokens(1000)
+                        .promptTokens(500)
+                        .budget(.4)
+                        .build()
+                        .retention());
+        for (CacheName name : CacheName.values()) {
+            if (name.budgeted()) {
+                assertEquals(
+                        name,
+                        assertInstanceOf(
+                                        BudgetPolicy.class,
+                                        builder(name).build().retention())
+                                .cache());
+            }
+        }
     }
 }

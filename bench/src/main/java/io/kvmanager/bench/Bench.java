@@ -10,7 +10,8 @@ import picocli.CommandLine;
 
 /**
  * {@code kv bench NAME}: {@code attention} measures attention against the read roof of the same run,
- * {@code attention-gpu} does so on a device, {@code decode} compares caches at a memory budget, {@code jmh} hands
+ * {@code attention-gpu} does so on a device, {@code decode} compares caches at a memory budget, {@code transfer}
+ * measures copies between the tiers, {@code jmh} hands
  * everything behind it to JMH.
  */
 public final class Bench {
@@ -22,6 +23,8 @@ public final class Bench {
                     attention of a batch on a device, beside its copy bandwidth
           decode [--device-bytes size] [--cache list] [--json FILE] ...
                     tokens a second of as many sequences as a memory budget holds, cache by cache; decode --help
+          transfer [--device d] [--pieces 4k,...] [--bytes n] [--rounds n] [--json FILE]
+                    copies between the tiers, by size of the piece and way of copying; contents are checked
           allocator [JMH arguments]   what the block manager itself costs, with allocation per operation
           jmh [JMH arguments]         every benchmark; jmh -l lists them\
         """;
@@ -36,12 +39,13 @@ public final class Bench {
             case "attention" -> AttentionRoof.main(rest);
             case "attention-gpu" -> DeviceAttention.main(rest);
             case "decode" -> decode(rest);
+            case "transfer" -> System.exit(TransferCommand.run(Console.ofProcess(), rest));
             case "allocator" -> Main.main(joined(List.of("AllocatorBenchmark|PrefixBenchmark", "-prof", "gc"), rest));
             case "jmh" -> Main.main(rest);
             case "--help", "-h" -> System.out.println(USAGE);
             default -> {
                 System.err.println("kv bench: '" + name
-                        + "' is unknown; accepted: attention, attention-gpu, decode, allocator, jmh");
+                        + "' is unknown; accepted: attention, attention-gpu, decode, transfer, allocator, jmh");
                 System.exit(2);
             }
         }

@@ -45,11 +45,16 @@ final class DeviceAttention {
                 for (int[] shape : settings.cases()) {
                     run.measure(
                             new CacheGeometry(shape[0], QUERY_HEADS, kvHeads, HEAD_SIZE, BLOCK_TOKENS, type), shape[1]);
+                    run.write();
                 }
             }
         }
+    }
+
+    /** Renews the file behind every case: a run that is stopped leaves what it has measured. */
+    private void write() throws IOException {
         if (!settings.json().isEmpty()) {
-            Files.writeString(Path.of(settings.json()), "[\n" + String.join(",\n", run.json) + "\n]\n");
+            Files.writeString(Path.of(settings.json()), "[\n" + String.join(",\n", json) + "\n]\n");
         }
     }
 

@@ -164,7 +164,7 @@ public final class NaiveSequence implements KvSequence {
 
     @Override
     public FetchReport fetchReport() {
-        return new FetchReport(0, 0, 0, 0, 0, 0, 0);
+        return FetchReport.NONE;
     }
 
     @Override

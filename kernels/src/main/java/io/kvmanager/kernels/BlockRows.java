@@ -133,7 +133,8 @@ final class BlockRows {
         }
     }
 
-    private void setElement(long rowOffset, int index, float value) {
+    /** Stores one element of the row at {@code rowOffset}. */
+    void setElement(long rowOffset, int index, float value) {
         ElementType type = geometry.elementType();
         if (type == ElementType.F32) {
             slab.set(FLOAT, rowOffset + 4L * index, value);

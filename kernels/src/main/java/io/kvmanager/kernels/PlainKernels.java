@@ -3,6 +3,8 @@ package io.kvmanager.kernels;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.ShadowLayout;
 import io.kvmanager.spi.TileList;
 import io.kvmanager.spi.WorkerGroup;
 import java.lang.foreign.MemorySegment;
@@ -31,6 +33,8 @@ final class PlainKernels implements AttentionKernels {
 
     private final CacheGeometry geometry;
     private final BlockRows rows;
+    private final BlockShadows sealing;
+    private final PlainShadows shadows;
     private final WorkerGroup workers;
     private final int groupSize;
     private final int headSize;
@@ -46,6 +50,8 @@ final class PlainKernels implements AttentionKernels {
         this.geometry = geometry;
         this.rows = new BlockRows(geometry, slab);
         this.workers = workers;
+        this.sealing = new BlockShadows(geometry, slab, rows);
+        this.shadows = new PlainShadows(geometry, rows, sealing, workers);
         this.groupSize = geometry.groupSize();
         this.headSize = geometry.headSize();
         this.blockTokens = geometry.blockTokens();
@@ -255,6 +261,45 @@ final class PlainKernels implements AttentionKernels {
     @Override
     public void summarise(int blockId, int summaryBlockId, int summarySlot) {
         rows.summarise(blockId, summaryBlockId, summarySlot);
+    }
+
+    @Override
+    public boolean certifies() {
+        return true;
+    }
+
+    @Override
+    public void reach(int blockId, MemorySegment reaches, int index) {
+        sealing.reach(blockId, reaches, index);
+    }
+
+    @Override
+    public void reachFromMean(int blockId, int summaryBlockId, int summarySlot, MemorySegment reaches, int index) {
+        sealing.reachFromMean(blockId, summaryBlockId, summarySlot, reaches, index);
+    }
+
+    @Override
+    public void quantise(
+            ShadowLayout layout,
+            int blockId,
+            int codeBlockId,
+            int place,
+            int rangeBlockId,
+            int range,
+            MemorySegment reaches,
+            int index) {
+        sealing.quantise(layout, blockId, codeBlockId, place, rangeBlockId, range, reaches, index);
+    }
+
+    @Override
+    public void shadowValues(
+            ShadowLayout layout,
+            AttentionWorkspace workspace,
+            DeviceCount blocks,
+            MemorySegment codes,
+            MemorySegment ranges,
+            MemorySegment out) {
+        shadows.add(layout, workspace, blocks.value(), codes, ranges, out);
     }
 
     @Override

@@ -3,6 +3,8 @@ package io.kvmanager.kernels;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.ShadowLayout;
 import io.kvmanager.spi.TileList;
 import io.kvmanager.spi.WorkerGroup;
 import java.lang.foreign.MemorySegment;
@@ -13,6 +15,8 @@ import java.lang.foreign.MemorySegment;
  */
 final class VectorKernels implements AttentionKernels {
     private final BlockRows rows;
+    private final BlockShadows sealing;
+    private final VectorShadows shadows;
     private final VectorScores scores;
     private final VectorValues values;
     private final VectorPrompt prompt;
@@ -20,6 +24,8 @@ final class VectorKernels implements AttentionKernels {
 
     VectorKernels(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
         rows = new BlockRows(geometry, slab);
+        sealing = new BlockShadows(geometry, slab, rows);
+        shadows = new VectorShadows(geometry, slab, rows, workers);
         scores = new VectorScores(geometry, slab, workers);
         values = new VectorValues(geometry, slab, workers);
         prompt = new VectorPrompt(geometry, rows, workers);
@@ -94,6 +100,45 @@ final class VectorKernels implements AttentionKernels {
     @Override
     public void summarise(int blockId, int summaryBlockId, int summarySlot) {
         rows.summarise(blockId, summaryBlockId, summarySlot);
+    }
+
+    @Override
+    public boolean certifies() {
+        return true;
+    }
+
+    @Override
+    public void reach(int blockId, MemorySegment reaches, int index) {
+        sealing.reach(blockId, reaches, index);
+    }
+
+    @Override
+    public void reachFromMean(int blockId, int summaryBlockId, int summarySlot, MemorySegment reaches, int index) {
+        sealing.reachFromMean(blockId, summaryBlockId, summarySlot, reaches, index);
+    }
+
+    @Override
+    public void quantise(
+            ShadowLayout layout,
+            int blockId,
+            int codeBlockId,
+            int place,
+            int rangeBlockId,
+            int range,
+            MemorySegment reaches,
+            int index) {
+        sealing.quantise(layout, blockId, codeBlockId, place, rangeBlockId, range, reaches, index);
+    }
+
+    @Override
+    public void shadowValues(
+            ShadowLayout layout,
+            AttentionWorkspace workspace,
+            DeviceCount blocks,
+            MemorySegment codes,
+            MemorySegment ranges,
+            MemorySegment out) {
+        shadows.add(layout, workspace, blocks.value(), codes, ranges, out);
     }
 
     @Override

@@ -171,6 +171,81 @@ public interface AttentionKernels {
      */
     void summarise(int blockId, int summaryBlockId, int summarySlot);
 
+    // ---- shadows and what the error bound is made of; on a device that has them ----
+
+    /**
+     * Whether this has the four methods below, and so everything that {@code int4}, {@code int8} and {@code certified}
+     * need.
+     */
+    default boolean certifies() {
+        return false;
+    }
+
+    /**
+     * Measures how far the rows of a full block of V are from zero: {@code reaches[index * kvHeads + kvHead]} is the
+     * largest norm of a row, never rounded down.
+     *
+     * @param blockId full block of V
+     * @param reaches {@code [homes][kvHeads]} F32 in device memory
+     * @param index which home's row to write
+     */
+    default void reach(int blockId, MemorySegment reaches, int index) {
+        throw doesNotCertify();
+    }
+
+    /** The same from the mean that {@link #summarise} stored. */
+    default void reachFromMean(int blockId, int summaryBlockId, int summarySlot, MemorySegment reaches, int index) {
+        throw doesNotCertify();
+    }
+
+    /**
+     * Makes the shadow of a full block of V, and measures how far the rows are from it, as {@link #reach} does: the
+     * largest norm of {@code value - shadow}, both as stored.
+     *
+     * @param blockId full block of V
+     * @param codeBlockId block that receives the codes
+     * @param place which of its shadows
+     * @param rangeBlockId block that receives lows and scales
+     * @param range which of its shadows
+     */
+    default void quantise(
+            ShadowLayout layout,
+            int blockId,
+            int codeBlockId,
+            int place,
+            int rangeBlockId,
+            int range,
+            MemorySegment reaches,
+            int index) {
+        throw doesNotCertify();
+    }
+
+    /**
+     * Adds what the shadows of unread tiles give: {@code out[h] += sum over blocks with rest above 0, slots of
+     * weights[h][slot] * shadow}. Logical block b has its codes at place {@code b % codesPerBlock} of entry
+     * {@code b / codesPerBlock}, its range likewise. Weights of a block whose rest is 0 for a query head are ignored
+     * or, where no query head of its KV head reads the block, 0.
+     *
+     * @param workspace weights and rest are filled
+     * @param blocks logical blocks
+     * @param codes table of code blocks
+     * @param ranges table of range blocks
+     * @param out {@code [queryHeads][headSize]}, changed
+     */
+    default void shadowValues(
+            ShadowLayout layout,
+            AttentionWorkspace workspace,
+            DeviceCount blocks,
+            MemorySegment codes,
+            MemorySegment ranges,
+            MemorySegment out) {
+        throw doesNotCertify();
+    }
+
+    private UnsupportedOperationException doesNotCertify() {
+        return new UnsupportedOperationException("kernels '" + name() + "' have neither shadows nor bounds");
+    }
+
     /** Copies a block to {@code host} at byte {@code hostOffset}. */
     void store(int blockId, MemorySegment host, long hostOffset);
 

@@ -28,6 +28,7 @@ public final class AttentionWorkspace {
     private final MemorySegment scratch;
     private final TileList tiles;
     private final TileList summaryTiles;
+    private final TileList inPlaceTiles;
 
     public AttentionWorkspace(Device device, CacheGeometry geometry, int tokens) {
         int heads = geometry.queryHeads();
@@ -40,6 +41,7 @@ public final class AttentionWorkspace {
         scratch = device.allocate(Tier.DEVICE, device.scratchBytes(geometry, tokens));
         tiles = new TileList(device, geometry.kvHeads(), geometry.blocksFor(tokens));
         summaryTiles = new TileList(device, geometry.kvHeads(), maxBlocks / geometry.blockTokens());
+        inPlaceTiles = new TileList(device, geometry.kvHeads(), geometry.blocksFor(tokens));
     }
 
     /** Device bytes that a workspace for sequences of {@code tokens} tokens takes, scratch left out. */
@@ -47,7 +49,7 @@ public final class AttentionWorkspace {
         long heads = geometry.queryHeads();
         long blocks = massStride(geometry, tokens);
         return 4 * heads * (geometry.blocksFor(tokens) * (long) geometry.blockTokens() + 2 * blocks + 1)
-                + TileList.bytes(geometry.kvHeads(), geometry.blocksFor(tokens))
+                + 2 * TileList.bytes(geometry.kvHeads(), geometry.blocksFor(tokens))
                 + TileList.bytes(geometry.kvHeads(), (int) blocks / geometry.blockTokens());
     }
 
@@ -88,6 +90,11 @@ public final class AttentionWorkspace {
     /** Value tiles to read. */
     public TileList tiles() {
         return tiles;
+    }
+
+    /** Value tiles to read in host memory, by tile index in the homes. */
+    public TileList inPlaceTiles() {
+        return inPlaceTiles;
     }
 
     /** Tiles of the summary blocks, for compensation. */

@@ -1,6 +1,7 @@
 package io.kvmanager.spi;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.Compensation;
 import io.kvmanager.ValueSelection;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -10,6 +11,9 @@ import java.util.List;
  * which the host cannot address brings its own, as kernels; it makes the same choices as the host's.
  */
 public interface TileResidency {
+    /** Calls of {@link #refine} behind one select, at most; the last one selects everything that has a share. */
+    int ROUNDS = 4;
+
     /** Entries of the control table. */
     int CONTROL_INTS = 4;
 
@@ -20,6 +24,25 @@ public interface TileResidency {
             IntTable valueTable,
             IntTable homeTable,
             FetchTally tally);
+
+    /**
+     * Selects more tiles where the error bound of a query head exceeds the selection's share of its output's norm.
+     * Behind a {@code certified} selection, {@link #select} chooses nothing: what is resident is read.
+     *
+     * @param reaches {@code [homes][kvHeads]}
+     * @param out output with what is selected so far
+     * @param round 0 for the first call behind a select
+     * @return whether out may have to be computed again; false where the bound is met or nothing is left to read
+     */
+    default boolean refine(
+            AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, int round, FetchTally tally) {
+        throw new UnsupportedOperationException("this residency has no error bound");
+    }
+
+    /** Counts the error bound of an attention that has been computed, and behind {@code certified} what it missed. */
+    default void account(AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, FetchTally tally) {
+        tally.withoutBound();
+    }
 
     /** Drops the tiles of a home that was freed, before the home can be written again. */
     void invalidate(int home);
@@ -48,6 +71,7 @@ public interface TileResidency {
      * What a residency works with.
      *
      * @param selection how tiles are chosen
+     * @param compensation what stands in for the rest
      * @param store homes, {@code [homes][blockBytes]} in {@code Tier.HOST}
      * @param homes how many
      * @param tileCacheBlocks block ids of the slab that are split into tile slots, slot 0 first
@@ -55,6 +79,7 @@ public interface TileResidency {
     record Request(
             CacheGeometry geometry,
             ValueSelection selection,
+            Compensation compensation,
             MemorySegment store,
             int homes,
             List<Integer> tileCacheBlocks) {}

@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -115,15 +116,15 @@ public final class ReferenceCache {
                 int head = firstHead + g;
                 double missed = 0;
                 for (int i = 0; i < positions.length; i++) {
+                    int slot = i;
                     int block = i / blockTokens;
                     boolean read = block < placement.sinkBlocks() || block >= residentFrom || chosen.contains(block);
                     if (read) {
                         add(out, head, weights[g][i], values.get(layer).get(positions[i]));
                     } else {
                         missed += weights[g][i];
-                        if (placement.compensation() == Compensation.MEAN) {
-                            add(out, head, weights[g][i], mean(layer, positions, block));
-                        }
+                        standIn(layer, positions, i, placement.compensation())
+                                .ifPresent(row -> add(out, head, weights[head % weights.length][slot], row));
                     }
                 }
                 if (placement.compensation() == Compensation.RENORMALISE) {
@@ -134,6 +135,26 @@ public final class ReferenceCache {
             }
         }
         return out;
+    }
+
+    /** What stands in for the value in a slot that is not read, {@code [kvHeads][headSize]}, if anything does. */
+    private Optional<double[]> standIn(int layer, int[] positions, int slot, Compensation compensation) {
+        int block = slot / geometry.blockTokens();
+        return switch (compensation) {
+            case NONE, RENORMALISE -> Optional.empty();
+            case MEAN -> Optional.of(mean(layer, positions, block));
+            case INT4 -> Optional.of(shadow(layer, positions, block, 4)[slot % geometry.blockTokens()]);
+            case INT8 -> Optional.of(shadow(layer, positions, block, 8)[slot % geometry.blockTokens()]);
+        };
+    }
+
+    private double[][] shadow(int layer, int[] positions, int block, int bits) {
+        double[][] rows = new double[geometry.blockTokens()][];
+        for (int slot = 0; slot < rows.length; slot++) {
+            rows[slot] = values.get(layer).get(positions[block * rows.length + slot]);
+        }
+        // Channels of different KV heads are different channels.
+        return ReferenceShadow.of(rows, geometry.elementType(), bits);
     }
 
     private double[] mean(int layer, int[] positions, int block) {

@@ -40,13 +40,14 @@ public abstract class ServingContract {
     protected abstract String device();
 
     private KvCacheConfig.Builder builder(CacheName cache, CacheGeometry geometry) {
-        return KvCacheConfig.builder(cache, geometry)
+        KvCacheConfig.Builder builder = KvCacheConfig.builder(cache, geometry)
                 .device(device())
                 .maxSequences(3)
                 .maxSequenceTokens(200)
                 .selection(new ValueSelection.TopN(64))
                 .recentTokens(20)
                 .hostBytes(400L * geometry.blockBytes());
+        return cache.budgeted() ? builder.budget(200) : builder;
     }
 
     @ParameterizedTest

@@ -21,6 +21,8 @@ import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -31,6 +33,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Suspended sequences, whatever the cache and the device. A subclass names the device. */
 public abstract class SuspensionContract {
     private static final long SEED = 20261104;
+    private static final Set<CacheName> SUSPENDABLE = EnumSet.range(CacheName.PAGED, CacheName.PYRAMID_KCACHE);
     private static final CacheGeometry GEOMETRY = new CacheGeometry(4, 6, 2, 32, 16, ElementType.BF16);
 
     @RegisterExtension
@@ -50,8 +53,9 @@ public abstract class SuspensionContract {
     }
 
     private KvCacheConfig config(KvCacheContract.Case testCase) {
+        Compensation compensation = testCase.retention().equals("half") ? Compensation.MEAN : Compensation.INT4;
         KvCacheConfig.Builder builder =
-                builder(testCase.cache(), testCase.geometry()).compensation(Compensation.MEAN);
+                builder(testCase.cache(), testCase.geometry()).compensation(compensation);
         if (!testCase.retention().isEmpty()) {
             builder.set("retention", testCase.retention());
         }
@@ -61,7 +65,7 @@ public abstract class SuspensionContract {
     static Stream<KvCacheContract.Case> pagedCases() {
         String chunks = "chunks(1/.3/.5/.2,size=80,queries=8)";
         return Stream.concat(
-                KvCacheContract.cases().filter(testCase -> testCase.cache() != CacheName.FULL),
+                KvCacheContract.cases().filter(testCase -> SUSPENDABLE.contains(testCase.cache())),
                 Stream.of(new KvCacheContract.Case(chunks, CacheName.PYRAMID_KCACHE, GEOMETRY, chunks)));
     }
 
@@ -145,7 +149,7 @@ public abstract class SuspensionContract {
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheName.class, mode = EnumSource.Mode.EXCLUDE, names = "FULL")
+    @EnumSource(value = CacheName.class, from = "PAGED", to = "PYRAMID_KCACHE")
     void aSuspendedSequenceRefusesSteps(CacheName name) {
         KvCache cache = leaks.open(builder(name, GEOMETRY).build());
         try (EngineDouble engine = new EngineDouble(GEOMETRY, SEED, 200)) {
@@ -179,7 +183,7 @@ public abstract class SuspensionContract {
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheName.class, mode = EnumSource.Mode.EXCLUDE, names = "FULL")
+    @EnumSource(value = CacheName.class, from = "PAGED", to = "PYRAMID_KCACHE")
     void suspensionWithoutRoomChangesNothing(CacheName name) {
         KvCacheConfig derived = builder(name, GEOMETRY)
                 .maxSequences(1)
@@ -202,7 +206,7 @@ public abstract class SuspensionContract {
     }
 
     @ParameterizedTest
-    @EnumSource(value = CacheName.class, mode = EnumSource.Mode.EXCLUDE, names = "FULL")
+    @EnumSource(value = CacheName.class, from = "PAGED", to = "PYRAMID_KCACHE")
     void resumingWithoutRoomChangesNothing(CacheName name) {
         KvCacheConfig one = builder(name, GEOMETRY).maxSequences(1).build();
         long budget = KvCache.plan(one).deviceBytes() + 2 * KvCache.plan(one).tableBytes();

@@ -133,7 +133,7 @@ public abstract class ValueTierContract {
             } else {
                 assertThrows(IllegalStateException.class, () -> rig.select(1));
             }
-            assertEquals(0, rig.tally.report().attentions());
+            assertEquals(0, rig.tally.report(0).attentions());
             assertEquals(HOMES - 1, rig.tier.availableBlocks());
         }
     }
@@ -286,9 +286,9 @@ public abstract class ValueTierContract {
                 rig.randomTables(HOMES, .2);
                 rig.randomMasses(HOMES);
                 rig.select(HOMES);
-                FetchReport first = rig.tally.report();
+                FetchReport first = rig.tally.report(0);
                 rig.selectAndCheck(HOMES);
-                assertEquals(first.tilesMissed(), rig.tally.report().tilesMissed());
+                assertEquals(first.tilesMissed(), rig.tally.report(0).tilesMissed());
             }
         }
     }
@@ -318,7 +318,7 @@ public abstract class ValueTierContract {
                 least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
             }
             assertEquals(0, least, "bytes of 200 selections");
-            assertTrue(rig.tally.report().tilesMissed() > 1000, "the selections must have fetched");
+            assertTrue(rig.tally.report(0).tilesMissed() > 1000, "the selections must have fetched");
         }
     }
 

@@ -104,7 +104,7 @@ final class ValueTierRig implements AutoCloseable {
         valueTable = device.table(device.allocate(Tier.DEVICE, 4L * maxBlocks));
         homeTable = device.table(device.allocate(Tier.DEVICE, 4L * maxBlocks));
         blockCount = new DeviceCount(device.table(device.allocate(Tier.DEVICE, 4)), 0, maxBlocks);
-        tally = new FetchTally(device, device.allocate(Tier.DEVICE, FetchTally.COUNTER_BYTES));
+        tally = new FetchTally(device, geometry, device.allocate(Tier.DEVICE, FetchTally.counterBytes(geometry)));
     }
 
     byte[] randomBlock() {
@@ -218,9 +218,9 @@ final class ValueTierRig implements AutoCloseable {
         }
         workspace.rest().fill((byte) 0xff);
         Set<CopyLog.HostTile> held = copies.held();
-        FetchReport before = tally.report();
+        FetchReport before = tally.report(0);
         select(blocks);
-        FetchReport after = tally.report();
+        FetchReport after = tally.report(0);
         long hits = 0;
         long misses = 0;
         double missedSum = 0;

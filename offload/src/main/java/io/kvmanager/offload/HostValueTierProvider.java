@@ -1,7 +1,9 @@
 package io.kvmanager.offload;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.KvCacheException.ProviderUnusable;
 import io.kvmanager.PlacementPolicy;
+import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.BlockStore;
 import io.kvmanager.spi.Device;
@@ -23,12 +25,15 @@ public final class HostValueTierProvider implements ValueTierProvider {
 
     @Override
     public long deviceTableBytes(CacheGeometry geometry, PlacementPolicy.Offloaded placement, int hostBlocks) {
-        return TileResidency.tableBytes(geometry, placement.tileCacheBlocks(geometry), hostBlocks);
+        return TileResidency.tableBytes(geometry, placement.tileCacheBlocks(geometry), hostBlocks)
+                + HostValueTier.reachBytes(geometry, hostBlocks);
     }
 
     /**
      * Opens a tier. {@code tileCacheBlocks} are exactly as many as hold {@code placement.tileCacheTiles()}, rounded up,
-     * and their tiles suffice for the most that one step can select.
+     * and their tiles suffice for the most that one step can select, except under {@code certified}.
+     *
+     * @throws ProviderUnusable if the device has not the shadows or the bound that are asked for
      */
     @Override
     public ValueTier open(
@@ -45,8 +50,15 @@ public final class HostValueTierProvider implements ValueTierProvider {
                             + blocks + ", for tileCacheTiles " + placement.tileCacheTiles() + " and kvHeads "
                             + geometry.kvHeads());
         }
+        boolean certified = placement.selection() instanceof ValueSelection.Certified;
+        if ((certified || placement.compensation().shadows()) && !kernels.certifies()) {
+            throw new ProviderUnusable("device '" + device.description() + "' has neither selection certified nor "
+                    + "compensation int4 and int8; accepted: topN, nucleus with none, renormalise, mean");
+        }
         long slots = (long) blocks * geometry.kvHeads();
-        long most = (long) geometry.kvHeads() * Math.min(placement.selection().maxTiles(), Math.max(hostBlocks, 0));
+        long most = certified
+                ? 0
+                : (long) geometry.kvHeads() * Math.min(placement.selection().maxTiles(), Math.max(hostBlocks, 0));
         if (slots < most) {
             throw new IllegalArgumentException("tileCacheTiles " + placement.tileCacheTiles()
                     + " is not accepted; accepted: " + most + " or more, for selection " + placement.selection());
@@ -59,7 +71,7 @@ public final class HostValueTierProvider implements ValueTierProvider {
                 device,
                 geometry,
                 kernels,
-                placement.selection(),
+                placement,
                 Arrays.stream(tileCacheBlocks).boxed().toList(),
                 hostBlocks);
     }

@@ -36,7 +36,8 @@ import java.util.List;
  *       passes slots of this step, takes the reference bit from slots that have it, drops the first that has none.
  * </ol>
  * A fetched tile starts without the bit and earns it by a hit, so tiles that are wanted once do not push out those that
- * are wanted again. The hand finds a slot within two rounds if a step wants no more tiles than there are slots.
+ * are wanted again. The hand finds a slot within two rounds if a step wants no more tiles than there are slots; what a
+ * step wants beyond that stays absent, and is read where it lies in host memory.
  */
 final class TileCache {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
@@ -117,10 +118,17 @@ final class TileCache {
         return geometry.tileIndex(blocks.getAtIndex(INT, slot / kvHeads), slot % kvHeads);
     }
 
-    /** Copies an absent tile into a slot and returns the slot. A copy that fails leaves the slot free. */
+    /**
+     * Copies an absent tile into a slot and returns the slot, or {@code ABSENT} if this step has taken all of them. A
+     * copy that fails leaves the slot free.
+     */
     int fetch(int home, int kvHead) {
         if (freeCount == 0) {
-            drop(victim());
+            int victim = victim();
+            if (victim == ABSENT) {
+                return ABSENT;
+            }
+            drop(victim);
         }
         int slot = freeSlots.getAtIndex(INT, freeCount - 1);
         int tile = home * kvHeads + kvHead;
@@ -161,7 +169,7 @@ final class TileCache {
             }
             referenced.setAtIndex(INT, slot, 0);
         }
-        throw new IllegalStateException("one step wants more tiles than the tile cache's " + slots + " slots");
+        return ABSENT;
     }
 
     /**

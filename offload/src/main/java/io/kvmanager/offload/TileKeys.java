@@ -73,7 +73,7 @@ final class TileKeys {
     }
 
     /** Puts larger keys before a pivot and smaller ones behind it; returns where the pivot is. */
-    private static int split(long[] keys, int low, int high) {
+    static int split(long[] keys, int low, int high) {
         int last = high - 1;
         swap(keys, medianOfThree(keys, low, (low + last) >>> 1, last), last);
         long pivot = keys[last];

@@ -5,6 +5,7 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
+import io.kvmanager.spi.FetchTally;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -32,6 +33,7 @@ import java.util.Arrays;
  *       so it is never fetched), and lets {@link TileKeys#selectLargest} find the tiles:
  *       <ul>
  *         <li>TopN(n): the n largest.
+ *         <li>Certified: none; {@link Certificate} chooses once there is an output.
  *         <li>Nucleus(mass, maxTiles): the fewest for which {@code resident + chosen >= mass * group size}, both sums
  *             over the group; at most maxTiles.
  *       </ul>
@@ -60,17 +62,18 @@ final class ValueSelector {
     private int[] homes = {};
     private int[] offloaded = {};
     private int offloadedCount;
-    private double missedSum;
-    private double missedMax;
+    private final double[] missed;
 
     ValueSelector(CacheGeometry geometry, ValueSelection selection) {
         queryHeads = geometry.queryHeads();
         groupSize = geometry.groupSize();
         blockTokens = geometry.blockTokens();
-        limit = selection.maxTiles();
+        limit = selection instanceof ValueSelection.Certified ? 0 : selection.maxTiles();
+        missed = new double[queryHeads];
         groupMass = switch (selection) {
             case ValueSelection.TopN ignored -> TileKeys.ENDLESS;
             case ValueSelection.Nucleus nucleus -> nucleus.mass() * groupSize;
+            case ValueSelection.Certified ignored -> 0;
         };
     }
 
@@ -180,10 +183,28 @@ final class ValueSelector {
         return homes[block];
     }
 
-    /** Writes rest for all query heads, and sums up what is missed. */
+    /** Has a KV head read one more block. */
+    void markRead(int kvHead, int block) {
+        unread[kvHead * stride + block] = 0f;
+    }
+
+    /** Blocks without a device block. */
+    int offloadedCount() {
+        return offloadedCount;
+    }
+
+    /** The {@code index}-th of them, ascending. */
+    int offloaded(int index) {
+        return offloaded[index];
+    }
+
+    /** Mass of a block for a query head. */
+    float mass(int queryHead, int block) {
+        return masses[queryHead * stride + block];
+    }
+
+    /** Writes rest for all query heads. */
     void writeRest(MemorySegment rest) {
-        missedSum = 0;
-        missedMax = 0;
         int padded = Math.ceilDiv(blocks, blockTokens) * blockTokens;
         Arrays.fill(rests, blocks, padded, 0f);
         for (int head = 0; head < queryHeads; head++) {
@@ -193,10 +214,20 @@ final class ValueSelector {
                 rests[block] = masses[row + block] * unread[factors + block];
             }
             MemorySegment.copy(rests, 0, rest, FLOAT, 4L * row, padded);
-            double missed = sum(rests, blocks);
-            missedSum += missed;
-            missedMax = Math.max(missedMax, missed);
+            missed[head] = sum(rests, blocks);
         }
+    }
+
+    /** Counts what is missed according to the last {@link #writeRest}. */
+    void countMissed(FetchTally tally) {
+        double missedSum = 0;
+        double missedMax = 0;
+        for (int head = 0; head < queryHeads; head++) {
+            tally.missedOf(head, missed[head]);
+            missedSum += missed[head];
+            missedMax = Math.max(missedMax, missed[head]);
+        }
+        tally.missed(missedSum / queryHeads, missedMax, (long) blocks * (queryHeads / groupSize));
     }
 
     /** Four sums at once, since each addition waits for the one before it. */
@@ -216,15 +247,5 @@ final class ValueSelector {
             a += values[i];
         }
         return (a + b) + (c + d);
-    }
-
-    /** Missed mass, mean over query heads; of the last {@link #writeRest}. */
-    double missedMean() {
-        return missedSum / queryHeads;
-    }
-
-    /** Missed mass of the query head that missed most; of the last {@link #writeRest}. */
-    double missedMax() {
-        return missedMax;
     }
 }

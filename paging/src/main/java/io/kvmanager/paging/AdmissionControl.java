@@ -100,7 +100,7 @@ final class AdmissionControl {
         for (int layer = 0; layer < geometry.layers(); layer++) {
             LayerShape shape = new LayerShape(layer, schedule, geometry, config.placement());
             int logical = geometry.blocksFor(tokens);
-            blocks += 2L * logical + shape.queryBlocks() + shape.summaryBlocks(logical);
+            blocks += 2L * logical + shape.queryBlocks() + shape.standInBlocks(logical);
             homes += shape.homes(logical);
         }
         return blocks <= emptyBlocks && homes <= emptyHomes;

@@ -2,7 +2,6 @@ package io.kvmanager.paging;
 
 import io.kvmanager.CapturedStep;
 import io.kvmanager.spi.Device;
-import io.kvmanager.spi.FetchTally;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -11,8 +10,7 @@ final class CapturedAttention implements CapturedStep {
     private final Device.Recording recording;
     private final ReentrantLock lock;
     private final StepProtocol step;
-    private final FetchTally tally;
-    private final int layers;
+    private final LayerBlocks[] layers;
     private final List<CapturedAttention> open;
 
     /**
@@ -24,13 +22,11 @@ final class CapturedAttention implements CapturedStep {
             Device.Recording recording,
             ReentrantLock lock,
             StepProtocol step,
-            FetchTally tally,
-            int layers,
+            LayerBlocks[] layers,
             List<CapturedAttention> open) {
         this.recording = recording;
         this.lock = lock;
         this.step = step;
-        this.tally = tally;
         this.layers = layers;
         this.open = open;
         open.add(this);
@@ -42,9 +38,9 @@ final class CapturedAttention implements CapturedStep {
         try {
             step.requireLayer(0, false);
             recording.launch();
-            for (int layer = 0; layer < layers; layer++) {
-                tally.attention();
-                step.layerDone(layers);
+            for (LayerBlocks layer : layers) {
+                layer.tally.attention();
+                step.layerDone(layers.length);
             }
         } finally {
             lock.unlock();

@@ -377,7 +377,7 @@ final class ContiguousBackend implements KvCacheBackend {
 
         @Override
         public FetchReport fetchReport() {
-            return new FetchReport(0, 0, 0, 0, 0, 0, 0);
+            return FetchReport.NONE;
         }
 
         @Override

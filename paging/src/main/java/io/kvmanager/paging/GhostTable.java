@@ -10,12 +10,20 @@ package io.kvmanager.paging;
  *
  * A new ghost takes the place of the oldest record in its set. Two blocks with one fingerprint count as one, which
  * statistics bear.
+ *
+ * <p>New ghosts wait until there are several or somebody looks: nearly every set is a miss in the processor's caches,
+ * and misses that do not depend on each other take little longer than one.
  */
 final class GhostTable {
     private static final int WAYS = 4;
+    private static final int WAITING = 32;
 
     private final long[] ghosts;
     private final int setMask;
+    private final long[] waitingFingerprints = new long[WAITING];
+    private final int[] waitingRecords = new int[WAITING];
+    private int waiting;
+    private long touched;
 
     GhostTable(int count) {
         int sets = Integer.highestOneBit(Math.max(1, count / WAYS));
@@ -25,6 +33,7 @@ final class GhostTable {
 
     /** The record of a fingerprint, or {@link ReturnTimes#NO_RECORD}. */
     int find(long fingerprint) {
+        place();
         int first = first(fingerprint);
         for (int i = first; i < first + WAYS; i++) {
             if (tag(ghosts[i]) == (int) fingerprint) {
@@ -35,6 +44,26 @@ final class GhostTable {
     }
 
     void put(long fingerprint, int recordNumber) {
+        waitingFingerprints[waiting] = fingerprint;
+        waitingRecords[waiting] = recordNumber;
+        if (++waiting == WAITING) {
+            place();
+        }
+    }
+
+    private void place() {
+        long sum = 0;
+        for (int i = 0; i < waiting; i++) {
+            sum += ghosts[first(waitingFingerprints[i])]; // brings the sets into the cache, all at once
+        }
+        touched = sum; // or the loads would be left out
+        for (int i = 0; i < waiting; i++) {
+            place(waitingFingerprints[i], waitingRecords[i]);
+        }
+        waiting = 0;
+    }
+
+    private void place(long fingerprint, int recordNumber) {
         int first = first(fingerprint);
         int place = first;
         for (int i = first; i < first + WAYS; i++) {

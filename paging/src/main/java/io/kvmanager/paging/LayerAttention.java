@@ -1,22 +1,19 @@
 package io.kvmanager.paging;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.Compensation;
-import io.kvmanager.PlacementPolicy;
 import io.kvmanager.RetentionPolicy;
 import io.kvmanager.RowSelection;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
-import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 
 /**
  * What happens in one layer, step by step.
  *
- * <p>A token: 1. append k, v. 2. Exact softmax weights over all K, and each block's mass. 3. Choose the value tiles to
- * read; fetch those that are not in device memory. 4. Weighted sum of these tiles, plus what stands in for the rest.
- * 5. Remember the query where it may vote on pruning.
+ * <p>A token: 1. append k, v. 2. Exact softmax weights over all K, and each block's mass. 3. The value tier
+ * chooses the tiles to read, fetches those that are not in device memory, and computes the weighted sum of these tiles,
+ * plus what stands in for the rest. 4. Remember the query where it may vote on pruning.
  *
  * <p>A first prompt: 1. append all rows. 2. Causal attention. 3. Score the context by the attention that the newest
  * queries pay it; choose the pivotal context. 4. Either this layer keeps only that (cache-only), or only that goes on
@@ -26,41 +23,26 @@ final class LayerAttention {
     private final CacheGeometry geometry;
     private final PyramidSchedule schedule;
     private final RetentionPolicy retention;
-    private final Compensation compensation;
     private final AttentionKernels kernels;
     private final ValueTier tier;
     private final AttentionWorkspace workspace;
     private final SelectionWorkspace selection;
-    private final FetchTally tally;
 
-    LayerAttention(PagedBackend backend, FetchTally tally) {
+    LayerAttention(PagedBackend backend) {
         this.geometry = backend.geometry();
         this.schedule = backend.schedule();
         this.retention = backend.config().retention();
-        this.compensation = backend.config().placement() instanceof PlacementPolicy.Offloaded offloaded
-                ? offloaded.compensation()
-                : Compensation.NONE;
         this.kernels = backend.kernels();
         this.tier = backend.tier();
         this.workspace = backend.workspace();
         this.selection = backend.selection();
-        this.tally = tally;
     }
 
     /** One token that the layer has room for. Launches only: what changes from step to step is in device memory. */
     void token(LayerBlocks layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
         layer.append(k, v, 1);
         kernels.scores(q, layer.keys.memory(), layer.slots, workspace);
-        tier.select(workspace, layer.blocks, layer.values, layer.homes, tally);
-        kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
-        switch (compensation) {
-            case NONE -> {}
-            case RENORMALISE -> kernels.renormalise(geometry, workspace, layer.blocks, out);
-            case MEAN -> {
-                kernels.list(geometry, layer.summaries.memory(), layer.summaryBlocks, workspace.summaryTiles());
-                kernels.values(workspace.rest(), workspace.maxBlocks(), workspace.summaryTiles(), out, true);
-            }
-        }
+        tier.attend(workspace, layer.valueTables, out, layer.tally);
         layer.remember(q, workspace.logSumExp());
     }
 
@@ -86,12 +68,12 @@ final class LayerAttention {
         RowSelection survivors = RowSelection.all(rows);
         if (runsInPieces(layer)) {
             pieces(layer, rows, q, k, v, positions, out);
-            layer.settle(tally);
+            layer.settle();
         } else if (first) {
             layer.extend(rows, positions, 0);
             layer.append(k, v, rows);
             survivors = prompt(layer, q, rows, tokens, positions, out);
-            layer.settle(tally);
+            layer.settle();
         } else {
             rows(layer, rows, q, k, v, positions, out);
         }
@@ -117,7 +99,7 @@ final class LayerAttention {
                     k.asSlice(row * keyBytes, keyBytes),
                     v.asSlice(row * keyBytes, keyBytes),
                     out.asSlice(row * queryBytes, queryBytes));
-            tally.attention();
+            layer.tally.attention();
             if (schedule.prunesInChunks() && layer.shape.tokensUntilPruning() == 0) {
                 pruneWindow(layer);
             }
@@ -261,6 +243,14 @@ final class LayerAttention {
                 pruneWindow(layer);
             }
         }
+    }
+
+    /** Behind a step: prunes what has become due, then settles. */
+    void settle(LayerBlocks layer, int recent) {
+        while (layer.shape.pruneDue(recent)) {
+            pruneWindow(layer);
+        }
+        layer.settle();
     }
 
     /** Prunes the window at the layer's frontier by the attention that the remembered queries pay it. */

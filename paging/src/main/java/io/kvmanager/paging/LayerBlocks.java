@@ -7,6 +7,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.ValueTables;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * keys      [blocks]            K block of each logical block
  * values    [blocks]            V block, absent once dropped from device memory
  * homes     [blocks]            home of a settled V block behind the sinks, else absent
- * summaries [blocks / blockTokens]   slot b % blockTokens of entry b / blockTokens is the mean of V block b
+ * standIns                      what stands in for settled V that is not read
  * positions [slots]             token position of each slot, ascending
  * </pre>
  *
@@ -30,38 +31,48 @@ final class LayerBlocks {
     final LayerShape shape;
     final DeviceCount slots;
     final DeviceCount blocks;
-    final DeviceCount summaryBlocks;
     final IntTable keys;
     final IntTable values;
     final IntTable homes;
-    final IntTable summaries;
+    final StandIns standIns;
+    final ValueTables valueTables;
     final @Nullable QueryWindow queries;
     final int[] positions;
+    final FetchTally tally;
     private final BlockPool pool;
     private final HostCopies copies;
     private final AttentionKernels kernels;
+    private final BlockEntries entries;
     private final Reservation reservation;
     private final int blockTokens;
     private final int blockBytes;
 
-    LayerBlocks(LayerShape shape, PagedBackend backend, TableLayout.Tables tables, Reservation reservation) {
+    LayerBlocks(
+            LayerShape shape,
+            PagedBackend backend,
+            TableLayout.Tables tables,
+            FetchTally tally,
+            Reservation reservation) {
         this.shape = shape;
+        this.tally = tally;
         this.slots = tables.slots();
         this.blocks = tables.blocks();
-        this.summaryBlocks = tables.summaryBlocks();
         this.keys = tables.keys();
         this.values = tables.values();
         this.homes = tables.homes();
-        this.summaries = tables.summaries();
         this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
         this.copies = backend.copies();
         this.kernels = backend.kernels();
         this.reservation = reservation;
+        this.entries = new BlockEntries(pool, copies, reservation);
+        this.standIns = new StandIns(shape, tables.summaries(), tables.codes(), backend.tier(), entries);
+        this.valueTables = new ValueTables(
+                blocks, values, homes, tables.summaryBlocks(), standIns.summaries, standIns.codes);
         this.blockTokens = backend.geometry().blockTokens();
         this.blockBytes = backend.geometry().blockBytes();
         this.positions = new int[backend.config().maxSequenceTokens()];
-        for (IntTable table : List.of(keys, values, homes, summaries)) {
+        for (IntTable table : List.of(keys, values, homes)) {
             table.fill(0, table.size(), ABSENT);
         }
         publish();
@@ -84,31 +95,19 @@ final class LayerBlocks {
         boolean prunes = shape.pruneDueAfter(tokens, recent);
         int from = prunes ? shape.frontier() / blockTokens : kept / blockTokens;
         for (int block = from; block < shape.blocks(); block++) {
-            shared += shared(keys, block) + shared(values, block);
+            shared += entries.shared(keys, block) + entries.shared(values, block);
         }
-        if (shape.summarises() && shape.settledAtMost(tokens) > shape.settledBlocks()) {
-            shared += shared(summaries, shape.settledBlocks() / blockTokens);
+        if (shape.settledAtMost(tokens) > shape.settledBlocks()) {
+            shared += standIns.shared(shape.settledBlocks());
         }
         if (queries != null && kept > 0) {
             boolean all = tokens > 1;
             for (int i = 0; i < queries.blocks(); i++) {
                 boolean written = all || (i >= queries.firstWrittenBlock() && i <= queries.lastWrittenBlock());
-                shared += written ? shared(queries.table(), i) : 0;
+                shared += written ? entries.shared(queries.table(), i) : 0;
             }
         }
         return shared;
-    }
-
-    private int shared(IntTable table, int entry) {
-        if (entry >= table.size()) {
-            return 0;
-        }
-        int id = table.get(entry);
-        boolean shared = id != ABSENT && pool.references(id) > 1;
-        if (id != ABSENT && !shared) {
-            copies.unlink(id);
-        }
-        return shared ? 1 : 0;
     }
 
     // ---- appending ----
@@ -134,8 +133,8 @@ final class LayerBlocks {
             queries.allocate(reservation);
         }
         if (first % blockTokens != 0) {
-            makeWritable(keys, first / blockTokens, Account.OPEN);
-            makeWritable(values, first / blockTokens, Account.OPEN);
+            entries.makeWritable(keys, first / blockTokens, Account.OPEN);
+            entries.makeWritable(values, first / blockTokens, Account.OPEN);
         }
         for (; block < shape.blocks(); block++) {
             keys.set(block, reservation.zeroed(Account.OPEN));
@@ -150,7 +149,7 @@ final class LayerBlocks {
         QueryWindow window = queries;
         if (window != null) {
             for (int i = window.firstWrittenBlock(); i <= window.lastWrittenBlock(); i++) {
-                makeWritable(window.table(), i, Account.QUERY_WINDOW);
+                entries.makeWritable(window.table(), i, Account.QUERY_WINDOW);
             }
             window.advance(position);
         }
@@ -173,25 +172,14 @@ final class LayerBlocks {
     private void publish() {
         slots.set(shape.kept());
         blocks.set(shape.blocks());
-        summaryBlocks.set(shape.residentFrom() > shape.sinkBlocks() ? shape.summaryEnd() : 0);
+        boolean dropped = shape.residentFrom() > shape.sinkBlocks();
+        valueTables.summaryBlocks().set(dropped ? standIns.summaryEnd(shape.settledBlocks()) : 0);
     }
 
     /** Books a block that is no longer settled; what others hold stays as they have it, and is copied if written to. */
     private void reopen(int id) {
         if (pool.references(id) == 1) {
             pool.transfer(id, Account.OPEN);
-        }
-    }
-
-    private void makeWritable(IntTable table, int entry, Account account) {
-        int id = table.get(entry);
-        if (pool.references(id) > 1) {
-            int copy = reservation.copyOf(id, account);
-            reservation.release(id);
-            table.set(entry, copy);
-        } else {
-            copies.unlink(id);
-            pool.transfer(id, account);
         }
     }
 
@@ -221,8 +209,8 @@ final class LayerBlocks {
         selection.appendRange(keepers, frontier + window, end);
         int count = keepers + Math.max(0, end - frontier - window);
         for (int block = frontier / blockTokens; block < before; block++) {
-            makeWritable(keys, block, Account.OPEN);
-            makeWritable(values, block, Account.OPEN);
+            entries.makeWritable(keys, block, Account.OPEN);
+            entries.makeWritable(values, block, Account.OPEN);
         }
         move(selection, count, frontier);
         shape.pruned();
@@ -241,17 +229,9 @@ final class LayerBlocks {
 
     private void releaseBlocks(int from, int to) {
         for (int block = from; block < to; block++) {
-            releaseEntry(keys, block);
-            releaseEntry(values, block);
+            entries.release(keys, block);
+            entries.release(values, block);
             releaseHome(block);
-        }
-    }
-
-    private void releaseEntry(IntTable table, int entry) {
-        int id = table.get(entry);
-        if (id != ABSENT) {
-            reservation.release(id);
-            table.set(entry, ABSENT);
         }
     }
 
@@ -266,7 +246,7 @@ final class LayerBlocks {
     // ---- placement ----
 
     /** Seals what has settled, writes settled V through to its home, and drops V that left the recent window. */
-    void settle(FetchTally tally) {
+    void settle() {
         int settled = shape.settledBlocks();
         int now = shape.settle();
         for (int block = settled; block < now; block++) {
@@ -276,25 +256,13 @@ final class LayerBlocks {
             if (shape.offloads() && block >= shape.sinkBlocks()) {
                 homes.set(block, reservation.store(value));
                 tally.stored(blockBytes);
-                if (shape.summarises()) {
-                    summarise(block, value);
-                }
+                standIns.seal(block, value, homes.get(block));
             }
         }
         for (int block = shape.residentFrom(), end = shape.drop(); block < end; block++) {
-            releaseEntry(values, block);
+            entries.release(values, block);
         }
         publish();
-    }
-
-    private void summarise(int block, int valueBlock) {
-        int entry = block / blockTokens;
-        if (summaries.get(entry) == ABSENT) {
-            summaries.set(entry, reservation.zeroed(Account.SUMMARY));
-        } else {
-            makeWritable(summaries, entry, Account.SUMMARY);
-        }
-        kernels.summarise(valueBlock, summaries.get(entry), block % blockTokens);
     }
 
     // ---- truncation, forking, closing ----
@@ -312,9 +280,9 @@ final class LayerBlocks {
     }
 
     /** Forgets slots from {@code keptSlots} on. */
-    void truncate(int keptSlots, int length, FetchTally tally) {
+    void truncate(int keptSlots, int length) {
         int before = shape.blocks();
-        int summariesBefore = shape.summaryEnd();
+        int settledBefore = shape.settledBlocks();
         int onboard = shape.truncated(keptSlots).residentFrom();
         for (int end = onboard + blocksToOnboard(keptSlots); onboard < end; onboard++) {
             values.set(onboard, reservation.load(homes.get(onboard), Account.SEALED));
@@ -322,9 +290,7 @@ final class LayerBlocks {
         }
         shape.truncate(keptSlots);
         releaseBlocks(shape.blocks(), before);
-        for (int entry = shape.summaryEnd(); entry < summariesBefore; entry++) {
-            releaseEntry(summaries, entry);
-        }
+        standIns.truncate(settledBefore, shape.settledBlocks());
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
             reopen(keys.get(block));
             reopen(values.get(block));
@@ -342,11 +308,33 @@ final class LayerBlocks {
     }
 
     /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */
-    void adopted(int length, FetchTally tally) {
+    void adopted(int length) {
         if (queries != null) {
             queries.allocate(reservation);
         }
-        truncate(shape.kept(), length, tally);
+        truncate(shape.kept(), length);
+        if (shape.standIns().any()) {
+            sealAgain();
+        }
+    }
+
+    /** Makes what stands in for adopted blocks: what others have of it lies in blocks that they go on to write. */
+    private void sealAgain() {
+        for (int block = shape.sinkBlocks(); block < shape.settledBlocks(); block++) {
+            int value = values.get(block);
+            if (value != ABSENT) {
+                standIns.seal(block, value, homes.get(block));
+            } else {
+                int passing = reservation.load(homes.get(block), Account.OPEN);
+                tally.fetched(blockBytes);
+                try {
+                    standIns.seal(block, passing, homes.get(block));
+                } finally {
+                    reservation.release(passing); // promised again, for the next
+                }
+            }
+        }
+        publish();
     }
 
     /** Drops an entry's block for another with the same content; the reference to that is the caller's gift. */
@@ -360,15 +348,16 @@ final class LayerBlocks {
     }
 
     /** Gives everything back. */
-    void release(FetchTally tally) {
-        truncate(0, 0, tally);
+    void release() {
+        truncate(0, 0);
     }
 
     /** Adds this layer's references to the recounts, for audits. */
     void count(int[] blockReferences, int[] homeReferences) {
         countEntries(keys, shape.blocks(), blockReferences);
         countEntries(values, shape.blocks(), blockReferences);
-        countEntries(summaries, shape.summaryEnd(), blockReferences);
+        countEntries(standIns.summaries, standIns.summaryEnd(shape.settledBlocks()), blockReferences);
+        countEntries(standIns.codes, standIns.codeEnd(shape.settledBlocks()), blockReferences);
         countEntries(homes, shape.blocks(), homeReferences);
         if (queries != null && shape.kept() > 0) {
             countEntries(queries.table(), queries.blocks(), blockReferences);

@@ -1,7 +1,6 @@
 package io.kvmanager.paging;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.Compensation;
 import io.kvmanager.PlacementPolicy;
 
 /**
@@ -27,7 +26,7 @@ final class LayerShape {
     private final PyramidSchedule schedule;
     private final int blockTokens;
     private final boolean offloads;
-    private final boolean summarises;
+    private final StandInShape standIns;
     private final int sinkBlocks;
     private final int recentValueTokens;
     private final int queryBlocks;
@@ -42,12 +41,12 @@ final class LayerShape {
         this.blockTokens = geometry.blockTokens();
         if (placement instanceof PlacementPolicy.Offloaded offloaded && layer >= offloaded.residentValueLayers()) {
             offloads = true;
-            summarises = offloaded.compensation() == Compensation.MEAN;
+            standIns = StandInShape.of(geometry, placement);
             sinkBlocks = offloaded.sinkBlocks();
             recentValueTokens = offloaded.recentTokens();
         } else {
             offloads = false;
-            summarises = false;
+            standIns = StandInShape.NONE;
             sinkBlocks = 0;
             recentValueTokens = 0;
         }
@@ -61,7 +60,7 @@ final class LayerShape {
         schedule = other.schedule;
         blockTokens = other.blockTokens;
         offloads = other.offloads;
-        summarises = other.summarises;
+        standIns = other.standIns;
         sinkBlocks = other.sinkBlocks;
         recentValueTokens = other.recentValueTokens;
         queryBlocks = other.queryBlocks;
@@ -127,8 +126,9 @@ final class LayerShape {
         return offloads;
     }
 
-    boolean summarises() {
-        return summarises;
+    /** Where the layer's stand-ins lie. */
+    StandInShape standIns() {
+        return standIns;
     }
 
     int sinkBlocks() {
@@ -165,14 +165,9 @@ final class LayerShape {
         return offloads ? Math.max(sinkBlocks, Math.min(settledBlocks, leftWindow)) : sinkBlocks;
     }
 
-    /** Summary blocks that {@code settled} settled blocks need. */
-    int summaryBlocks(int settled) {
-        return summarises && settled > sinkBlocks ? blocksFor(settled) - sinkBlocks / blockTokens : 0;
-    }
-
-    /** Entries of the summary table that may be present: from 0 to here. */
-    int summaryEnd() {
-        return summarises && settledBlocks > sinkBlocks ? blocksFor(settledBlocks) : 0;
+    /** Blocks of means or shadows that {@code settled} settled blocks need. */
+    int standInBlocks(int settled) {
+        return standIns.blocks(settled, sinkBlocks);
     }
 
     /** Homes that {@code settled} settled blocks have. */
@@ -183,7 +178,7 @@ final class LayerShape {
     /** Device blocks held now, when nothing is shared. */
     int deviceBlocks() {
         int values = blocks() - (residentFrom - sinkBlocks);
-        return blocks() + values + summaryBlocks(settledBlocks) + (kept > 0 ? queryBlocks : 0);
+        return blocks() + values + standInBlocks(settledBlocks) + (kept > 0 ? queryBlocks : 0);
     }
 
     /** Most blocks that can be settled once {@code tokens} more tokens are appended. */
@@ -197,17 +192,33 @@ final class LayerShape {
         return Math.max(settledBlocks, limit / blockTokens);
     }
 
+    /**
+     * Tokens that can be appended and committed one by one, after {@link #settle} and {@link #drop}, before a block is
+     * needed, settles or is dropped, or a window becomes due.
+     */
+    int quietTokens(int recent) {
+        int untilFull = blocks() * blockTokens - kept;
+        long quiet = prunes() ? untilFull : untilFull - 1; // what fills a block settles it
+        if (prunes()) {
+            quiet = Math.min(quiet, (long) frontier + windowTokens() + recent - 1 - kept);
+        }
+        if (offloads && residentFrom < settledBlocks) {
+            quiet = Math.min(quiet, (residentFrom + 1L) * blockTokens + recentValueTokens - 1 - kept);
+        }
+        return (int) Math.max(0, quiet);
+    }
+
     /** New device blocks that appending {@code tokens} tokens can need, when nothing is shared. */
     int newBlocks(int tokens) {
         int keyValue = 2 * (blocksFor(kept + tokens) - blocks());
-        int summaries = summaryBlocks(settledAtMost(tokens)) - summaryBlocks(settledBlocks);
-        return keyValue + summaries + (kept == 0 ? queryBlocks : 0);
+        int standInBlocks = standInBlocks(settledAtMost(tokens)) - standInBlocks(settledBlocks);
+        return keyValue + standInBlocks + (kept == 0 ? queryBlocks : 0);
     }
 
     /** Blocks that this holds and an earlier state of it did not, before V is dropped. */
     int newBlocksSince(LayerShape earlier) {
-        int summaries = summaryBlocks(settledBlocks) - earlier.summaryBlocks(earlier.settledBlocks);
-        return 2 * (blocks() - earlier.blocks()) + summaries + (earlier.kept == 0 && kept > 0 ? queryBlocks : 0);
+        int standInBlocks = standInBlocks(settledBlocks) - earlier.standInBlocks(earlier.settledBlocks);
+        return 2 * (blocks() - earlier.blocks()) + standInBlocks + (earlier.kept == 0 && kept > 0 ? queryBlocks : 0);
     }
 
     /** Those of them that it still holds. V that was there before may be shared, so dropping that frees nothing. */

@@ -27,7 +27,8 @@ final class LayerSharing {
         System.arraycopy(parent.positions, 0, child.positions, 0, shape.kept());
         copy(parent.keys, child.keys, shape.blocks());
         copy(parent.values, child.values, shape.blocks());
-        copy(parent.summaries, child.summaries, shape.summaryEnd());
+        copy(parent.standIns.summaries, child.standIns.summaries, parent.standIns.summaryEnd(shape.settledBlocks()));
+        copy(parent.standIns.codes, child.standIns.codes, parent.standIns.codeEnd(shape.settledBlocks()));
         for (int block = 0; block < shape.blocks(); block++) {
             int home = parent.homes.get(block);
             child.homes.set(block, home);
@@ -97,7 +98,9 @@ final class LayerSharing {
         }
         LayerShape resident = after.truncated(after.kept());
         int onboard = Math.max(0, Math.min(after.residentFrom(), after.blocks()) - resident.residentFrom());
-        return onboard + (layer.queries == null ? 0 : layer.queries.blocks());
+        int standIns = resident.standInBlocks(resident.settledBlocks());
+        int passing = standIns > 0 && resident.residentFrom() > resident.sinkBlocks() ? 1 : 0;
+        return onboard + standIns + passing + (layer.queries == null ? 0 : layer.queries.blocks());
     }
 
     /** Gives a layer the blocks of a span behind what it holds. */
@@ -125,6 +128,15 @@ final class LayerSharing {
                 layer.homes.set(first + i, span.homes[i]);
             }
         }
+    }
+
+    /** Blocks of V that a cut to {@code newLength} tokens must bring back. */
+    static int blocksToOnboard(LayerBlocks[] layers, int newLength) {
+        int blocks = 0;
+        for (LayerBlocks layer : layers) {
+            blocks += layer.blocksToOnboard(layer.slotsBelow(newLength));
+        }
+        return blocks;
     }
 
     /**

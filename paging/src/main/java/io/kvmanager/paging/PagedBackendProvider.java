@@ -9,7 +9,7 @@ import io.kvmanager.spi.KvCacheBackendProvider;
 import io.kvmanager.spi.ProviderSelection;
 import java.util.function.Function;
 
-/** Serves every cache name: {@code full} on contiguous regions, the rest on blocks. */
+/** Serves every cache name: {@code full} on contiguous regions, policies under a budget apart, the rest on blocks. */
 public final class PagedBackendProvider implements KvCacheBackendProvider {
 
     /** For {@link java.util.ServiceLoader}. */
@@ -22,6 +22,9 @@ public final class PagedBackendProvider implements KvCacheBackendProvider {
 
     @Override
     public MemoryPlan plan(KvCacheConfig config) {
+        if (config.cache().budgeted()) {
+            return new BudgetPlan(config).memoryPlan();
+        }
         return config.cache() == CacheName.FULL ? ContiguousBackend.plan(config) : new PagedPlan(config).memoryPlan();
     }
 
@@ -30,6 +33,11 @@ public final class PagedBackendProvider implements KvCacheBackendProvider {
         if (config.cache() == CacheName.FULL) {
             ContiguousBackend.requireOneSequence(config);
             return opened(config, device -> new ContiguousBackend(config, device));
+        }
+        if (config.cache().budgeted()) {
+            BudgetPlan plan = new BudgetPlan(config);
+            plan.requireOneSequence();
+            return opened(config, device -> new BudgetBackend(config, plan, device));
         }
         PagedPlan plan = new PagedPlan(config);
         plan.requireOneSequence();

@@ -3,6 +3,7 @@ package io.kvmanager.paging;
 import io.kvmanager.Admission;
 import io.kvmanager.CapturedStep;
 import io.kvmanager.FetchReport;
+import io.kvmanager.HeadFetch;
 import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
 import io.kvmanager.spi.FetchTally;
@@ -24,21 +25,20 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  */
 final class PagedSequence implements KvSequence {
-    private static final MemorySegment NO_COUNTS = MemorySegment.ofArray(new byte[FetchTally.COUNTER_BYTES]);
-
     private final PagedBackend backend;
     private final int tableSlot;
     private final Reservation reservation;
     private final LayerBlocks[] layers;
     private final LayerAttention attention;
-    private final FetchTally tally;
     private final StepNeed need;
+    private final QuietTokens quiet;
     private final StepProtocol step = new StepProtocol();
     private final List<CapturedAttention> captured = new ArrayList<>();
     private boolean capturing;
     private int length;
     private final AliveRows alive = new AliveRows();
     private final Suspension suspension;
+    private final LayerReports reports;
     private @Nullable SequencePrefix prefix;
 
     PagedSequence(PagedBackend backend, int tableSlot) {
@@ -57,16 +57,19 @@ final class PagedSequence implements KvSequence {
         this.tableSlot = tableSlot;
         this.need = new StepNeed(backend);
         this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability(), backend.kernels());
+        TableLayout layout = backend.tableLayout();
         MemorySegment memory = backend.tableMemory(tableSlot);
-        MemorySegment counters = TableLayout.counters(memory);
-        backend.device().write(NO_COUNTS, counters, 0, NO_COUNTS.byteSize());
-        this.tally = new FetchTally(backend.device(), counters);
-        this.attention = new LayerAttention(backend, tally);
+        MemorySegment noCounts = MemorySegment.ofArray(new byte[(int) layout.countersBytes()]);
+        backend.device().write(noCounts, memory, 0, noCounts.byteSize());
+        this.attention = new LayerAttention(backend);
         this.layers = new LayerBlocks[backend.geometry().layers()];
         for (int layer = 0; layer < layers.length; layer++) {
-            TableLayout.Tables tables = backend.tableLayout().tables(backend.device(), memory, layer);
-            layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, reservation);
+            TableLayout.Tables tables = layout.tables(backend.device(), memory, layer);
+            FetchTally tally = layout.tally(backend.device(), memory, layer);
+            layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, tally, reservation);
         }
+        reports = new LayerReports(layers, step, backend.lock(), backend.geometry().blockBytes());
+        quiet = new QuietTokens(layers, backend.pool(), backend.copies());
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
 
@@ -74,7 +77,7 @@ final class PagedSequence implements KvSequence {
     void startBehind(SequencePrefix start) {
         prefix = start;
         reservation.begin(start.blocksToStart(layers), 0);
-        start.start(layers, tally);
+        start.start(layers);
         length = start.cachedTokens();
         reservation.end();
     }
@@ -123,13 +126,17 @@ final class PagedSequence implements KvSequence {
 
     @Override
     public FetchReport fetchReport() {
-        backend.lock().lock();
-        try {
-            step.requireOpen();
-            return tally.report();
-        } finally {
-            backend.lock().unlock();
-        }
+        return reports.all();
+    }
+
+    @Override
+    public FetchReport fetchReport(int layer) {
+        return reports.of(layer);
+    }
+
+    @Override
+    public List<HeadFetch> headFetches(int layer) {
+        return reports.heads(layer);
     }
 
     @Override
@@ -157,7 +164,7 @@ final class PagedSequence implements KvSequence {
     /** Checks a step and counts what it can need; nothing changes before {@link #start}. */
     StepNeed plan(int tokens) {
         step.requireIdle();
-        need.count(layers, length, tokens);
+        need.count(layers, quiet, length, tokens);
         return need;
     }
 
@@ -166,11 +173,11 @@ final class PagedSequence implements KvSequence {
         reservation.begin(need.blocks(), need.homes());
         step.working();
         if (prompt) {
+            quiet.forget();
             alive.begin(length, tokens);
-        } else {
-            for (LayerBlocks layer : layers) {
-                layer.extend(length);
-            }
+        }
+        if (!prompt) {
+            quiet.extend(length);
         }
         step.begin(tokens, prompt);
     }
@@ -214,7 +221,7 @@ final class PagedSequence implements KvSequence {
                     layers[layer], exchange.queries(q), exchange.keys(k), exchange.values(v), exchange.output(out));
             exchange.deliver(out);
             if (!capturing) {
-                tally.attention();
+                layers[layer].tally.attention();
             }
             step.layerDone(layers.length);
         } finally {
@@ -229,7 +236,7 @@ final class PagedSequence implements KvSequence {
             step.requireLayer(0, false);
             capturing = true;
             CapturedAttention capture = new CapturedAttention(
-                    backend.device().record(attends), backend.lock(), step, tally, layers.length, captured);
+                    backend.device().record(attends), backend.lock(), step, layers, captured);
             step.requireComplete(layers.length);
             return capture;
         } finally {
@@ -246,13 +253,7 @@ final class PagedSequence implements KvSequence {
             step.requireComplete(layers.length);
             step.working();
             length += step.tokens();
-            int recent = backend.schedule().recentInGeneration(layers[0].kept());
-            for (LayerBlocks layer : layers) {
-                while (layer.shape.pruneDue(recent)) {
-                    attention.pruneWindow(layer);
-                }
-                layer.settle(tally);
-            }
+            quiet.settle(attention, backend.schedule());
             if (prefix != null) {
                 prefix.register(layers, length);
             }
@@ -268,6 +269,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireIdle();
+            quiet.forget();
             return backend.register(
                     slot -> new PagedSequence(backend, slot, layer -> new LayerShape(layers[layer].shape)),
                     child -> child.shareWith(this));
@@ -284,16 +286,13 @@ final class PagedSequence implements KvSequence {
             if (newLength < 0 || newLength > length) {
                 throw new IllegalArgumentException("truncate to " + newLength + " tokens; accepted: 0 to " + length);
             }
-            int onboard = 0;
-            for (LayerBlocks layer : layers) {
-                onboard += layer.blocksToOnboard(layer.slotsBelow(newLength));
-            }
-            reservation.begin(onboard, 0);
+            quiet.forget();
+            reservation.begin(LayerSharing.blocksToOnboard(layers, newLength), 0);
             step.working();
             boolean whole = true;
             for (LayerBlocks layer : layers) {
                 whole &= LayerSharing.isWholeBelow(layer.shape, newLength, length);
-                layer.truncate(layer.slotsBelow(newLength), newLength, tally);
+                layer.truncate(layer.slotsBelow(newLength), newLength);
             }
             reservation.end();
             length = newLength;
@@ -311,6 +310,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireIdle();
+            quiet.forget();
             long homes = suspension.moveOut();
             if (prefix != null) {
                 prefix.pause();
@@ -378,7 +378,7 @@ final class PagedSequence implements KvSequence {
             reservation.end();
             suspension.release();
             for (LayerBlocks layer : layers) {
-                layer.release(tally);
+                layer.release();
             }
             if (prefix != null) {
                 prefix.close();

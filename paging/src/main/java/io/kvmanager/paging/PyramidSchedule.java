@@ -2,6 +2,7 @@ package io.kvmanager.paging;
 
 import static io.kvmanager.RetentionPolicy.GENERATION_WINDOW;
 
+import io.kvmanager.BudgetPolicy;
 import io.kvmanager.LayerSchedule;
 import io.kvmanager.RetentionPolicy;
 
@@ -79,6 +80,7 @@ final class PyramidSchedule {
             case RetentionPolicy.Pyramid pyramid -> pyramid.observationQueries();
             case RetentionPolicy.PerLayer perLayer -> perLayer.observationQueries();
             case RetentionPolicy.PerChunk perChunk -> perChunk.observationQueries();
+            case BudgetPolicy budget -> throw unscheduled(budget);
             case RetentionPolicy.All all -> 0;
             case RetentionPolicy.Local local -> 0;
         };
@@ -91,6 +93,7 @@ final class PyramidSchedule {
             case RetentionPolicy.Pyramid pyramid -> pyramid.sinkTokens();
             case RetentionPolicy.PerLayer perLayer -> perLayer.sinkTokens();
             case RetentionPolicy.PerChunk perChunk -> perChunk.sinkTokens();
+            case BudgetPolicy budget -> throw unscheduled(budget);
         };
     }
 
@@ -109,6 +112,7 @@ final class PyramidSchedule {
                 int size = perChunk.chunkTokens();
                 yield rows / size * keptOfWindow(layer) + rows % size;
             }
+            case BudgetPolicy budget -> throw unscheduled(budget);
         };
     }
 
@@ -158,6 +162,7 @@ final class PyramidSchedule {
             case RetentionPolicy.Pyramid pyramid -> (int) ((firstLayerTokens + 1) * pyramid.recentRatio());
             case RetentionPolicy.PerLayer perLayer -> perLayer.recentTokens();
             case RetentionPolicy.PerChunk perChunk -> 0;
+            case BudgetPolicy budget -> throw unscheduled(budget);
         };
     }
 
@@ -172,7 +177,12 @@ final class PyramidSchedule {
                 yield share >= 1 ? GENERATION_WINDOW : Math.max((int) (GENERATION_WINDOW * share), 1);
             }
             case RetentionPolicy.PerChunk perChunk -> perChunk.kept(layer, blockTokens);
+            case BudgetPolicy budget -> throw unscheduled(budget);
         };
+    }
+
+    private static IllegalStateException unscheduled(BudgetPolicy policy) {
+        return new IllegalStateException(policy + " is SlotBudget's");
     }
 
     private int keptOfWindow(RetentionPolicy.Pyramid pyramid, int layer) {

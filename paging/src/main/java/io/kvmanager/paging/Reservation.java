@@ -28,13 +28,19 @@ final class Reservation {
 
     /** Takes both amounts or throws {@link OutOfMemory} and changes nothing. */
     void begin(int neededBlocks, int neededHomes) {
+        if (neededBlocks > 0 || neededHomes > 0) { // seldom so for a token
+            take(neededBlocks, neededHomes);
+        }
+        open = true;
+    }
+
+    private void take(int neededBlocks, int neededHomes) {
         availability.require(neededBlocks, neededHomes);
         if (!pool.tryReserve(neededBlocks) || !tier.tryReserve(neededHomes)) {
             throw new IllegalStateException("less is available than the tiers say");
         }
         blocks = neededBlocks;
         homes = neededHomes;
-        open = true;
     }
 
     /** A block of the promise, zeroed, with one reference; a block that cannot be written stays promised. */
@@ -100,10 +106,12 @@ final class Reservation {
 
     /** Gives back what was not used. */
     void end() {
-        pool.unreserve(blocks);
-        tier.unreserve(homes);
-        blocks = 0;
-        homes = 0;
+        if (blocks > 0 || homes > 0) {
+            pool.unreserve(blocks);
+            tier.unreserve(homes);
+            blocks = 0;
+            homes = 0;
+        }
         open = false;
     }
 }

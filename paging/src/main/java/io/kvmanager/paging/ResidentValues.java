@@ -7,7 +7,9 @@ import io.kvmanager.spi.BlockStore;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.ValueTables;
 import io.kvmanager.spi.ValueTier;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /** The value tier of a cache that keeps V in device memory: a step reads every block; homes are for suspension only. */
@@ -30,6 +32,17 @@ final class ResidentValues implements ValueTier {
             IntTable homeTable,
             FetchTally tally) {
         kernels.list(geometry, valueTable.memory(), blocks, workspace.tiles());
+    }
+
+    @Override
+    public void attend(AttentionWorkspace workspace, ValueTables tables, MemorySegment out, FetchTally tally) {
+        select(workspace, tables.blocks(), tables.values(), tables.homes(), tally);
+        kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
+    }
+
+    @Override
+    public void seal(int blockId, int home, int summaryBlockId, int summary, int codeBlockId, int place) {
+        throw new IllegalStateException("V that stays in device memory needs nothing to stand in for it");
     }
 
     @Override

@@ -1,7 +1,6 @@
 package io.kvmanager.paging;
 
 import io.kvmanager.PrefixRequest;
-import io.kvmanager.spi.FetchTally;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -90,14 +89,14 @@ final class SequencePrefix {
     }
 
     /** Gives a sequence without tokens what is cached; its blocks are reserved. */
-    void start(LayerBlocks[] layers, FetchTally tally) {
+    void start(LayerBlocks[] layers) {
         List<CachedSpan> cached = sharing.spansOf(lease());
         for (LayerBlocks layer : layers) {
             for (CachedSpan span : cached) {
                 sharing.layers().adopt(layer, span.layers[layer.shape.layer]);
             }
             if (!cached.isEmpty()) {
-                layer.adopted(cachedTokens(), tally);
+                layer.adopted(cachedTokens());
             }
         }
     }

@@ -18,7 +18,7 @@ final class StepNeed {
      *
      * @throws SequenceTooLong if the sequence would exceed its limit
      */
-    void count(LayerBlocks[] layers, int length, int tokens) {
+    void count(LayerBlocks[] layers, QuietTokens quiet, int length, int tokens) {
         if (tokens < 1) {
             throw new IllegalArgumentException("a prompt of " + tokens + " tokens; accepted: 1 or more");
         }
@@ -39,9 +39,12 @@ final class StepNeed {
             return;
         }
         int recent = backend.schedule().recentInGeneration(layers[0].kept() + 1);
-        for (LayerBlocks layer : layers) {
-            blocks += layer.shape.newBlocks(tokens) + layer.sharedBlocks(tokens, recent);
-            homes += layer.shape.newHomes(tokens);
+        for (int i = 0; i < layers.length; i++) {
+            if (!quiet.cover(i, tokens)) {
+                LayerBlocks layer = layers[i];
+                blocks += layer.shape.newBlocks(tokens) + layer.sharedBlocks(tokens, recent);
+                homes += layer.shape.newHomes(tokens);
+            }
         }
     }
 

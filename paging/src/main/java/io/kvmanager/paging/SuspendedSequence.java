@@ -32,7 +32,9 @@ final class SuspendedSequence {
             int settled = shape.settledBlocks();
             parts.add(new Part(layer.keys, shape.blocks(), settled, Account.OPEN, null));
             parts.add(new Part(layer.values, shape.blocks(), settled, Account.OPEN, layer.homes));
-            parts.add(new Part(layer.summaries, shape.summaryEnd(), 0, Account.SUMMARY, null));
+            StandIns standIns = layer.standIns;
+            parts.add(new Part(standIns.summaries, standIns.summaryEnd(settled), 0, standIns.account(), null));
+            parts.add(new Part(standIns.codes, standIns.codeEnd(settled), 0, standIns.account(), null));
             if (layer.queries != null && shape.kept() > 0) {
                 parts.add(new Part(layer.queries.table(), layer.queries.blocks(), 0, Account.QUERY_WINDOW, null));
             }

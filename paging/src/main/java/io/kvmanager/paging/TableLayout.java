@@ -2,7 +2,6 @@ package io.kvmanager.paging;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.KvCacheConfig;
-import io.kvmanager.PlacementPolicy;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
@@ -14,12 +13,12 @@ import org.jspecify.annotations.Nullable;
  * Where the tables of a sequence lie in the device memory that is set aside for it at open.
  *
  * <pre>
- * counters of the sequence's FetchTally
+ * per layer: counters of the layer's FetchTally
  * per layer, int32 or F32:
  *   counts [4]: slots, blocks, summary blocks, query entries
- *   keys [maxBlocks]  values [maxBlocks]  homes [maxBlocks]  summaries [maxBlocks / blockTokens, rounded up]
+ *   keys [maxBlocks]  values [maxBlocks]  homes [maxBlocks]  summaries and codes as StandInShape says
  *   query table [queryBlocks]  query logSumExp [observationQueries][queryHeads]
- * summaries are there only if V is offloaded, the query parts only where queries vote
+ * the query parts are there only where queries vote
  * </pre>
  */
 final class TableLayout {
@@ -29,12 +28,15 @@ final class TableLayout {
     private final PyramidSchedule schedule;
     private final int maxBlocks;
     private final int summaryEntries;
+    private final int codeEntries;
 
     TableLayout(KvCacheConfig config) {
         geometry = config.geometry();
         schedule = new PyramidSchedule(config.retention(), geometry.layers(), geometry.blockTokens());
         maxBlocks = geometry.blocksFor(config.maxSequenceTokens());
-        summaryEntries = config.placement() instanceof PlacementPolicy.Offloaded ? geometry.blocksFor(maxBlocks) : 0;
+        StandInShape standIns = StandInShape.of(geometry, config.placement());
+        summaryEntries = standIns.summaryEnd(maxBlocks);
+        codeEntries = standIns.codeEnd(maxBlocks);
     }
 
     /** Device bytes of one sequence's tables. */
@@ -44,7 +46,7 @@ final class TableLayout {
     }
 
     private long layerOffset(int layer) {
-        long at = FetchTally.COUNTER_BYTES;
+        long at = countersBytes();
         for (int before = 0; before < layer; before++) {
             at += layerBytes(before);
         }
@@ -53,14 +55,20 @@ final class TableLayout {
 
     private long layerBytes(int layer) {
         int queries = schedule.observationQueries(layer);
-        return 4L * (COUNTS + 3L * maxBlocks + summaryEntries)
+        return 4L * (COUNTS + 3L * maxBlocks + summaryEntries + codeEntries)
                 + 4L * geometry.blocksFor(queries * geometry.groupSize())
                 + 4L * queries * geometry.queryHeads();
     }
 
-    /** The counters of a sequence's tally in its memory. */
-    static MemorySegment counters(MemorySegment memory) {
-        return memory.asSlice(0, FetchTally.COUNTER_BYTES);
+    /** Bytes of the counters of all layers, which are in front. */
+    long countersBytes() {
+        return geometry.layers() * FetchTally.counterBytes(geometry);
+    }
+
+    /** The counters of a layer's tally in a sequence's memory. */
+    FetchTally tally(Device device, MemorySegment memory, int layer) {
+        long bytes = FetchTally.counterBytes(geometry);
+        return new FetchTally(device, geometry, memory.asSlice(layer * bytes, bytes));
     }
 
     /** The tables of one layer in a sequence's memory. */
@@ -78,6 +86,7 @@ final class TableLayout {
                 device.table(cursor.next(maxBlocks)),
                 device.table(cursor.next(maxBlocks)),
                 device.table(cursor.next(summaryEntries)),
+                device.table(cursor.next(codeEntries)),
                 device.table(cursor.next(geometry.blocksFor(queries * geometry.groupSize()))),
                 cursor.next(queries * geometry.queryHeads()));
     }
@@ -108,6 +117,7 @@ final class TableLayout {
             IntTable values,
             IntTable homes,
             IntTable summaries,
+            IntTable codes,
             IntTable queryTable,
             MemorySegment logSumExp) {
 

@@ -4,9 +4,10 @@
  *
  * <p>Reading order: {@code PagedBackend}, {@code BlockPool}, {@code LayerShape}, {@code LayerBlocks},
  * {@code PagedSequence}, {@code LayerAttention}, {@code PyramidSchedule}, {@code PivotalContext}; then
- * {@code Footprint} and {@code PagedPlan}; {@code ContiguousBackend} stands apart. For prefixes: {@code BlockIdentity},
- * {@code PrefixIndex}, {@code PrefixLease}, {@code EvictionOrder}, {@code RecencyOrder}, {@code HitDensityOrder},
- * {@code ReturnTimes}.
+ * {@code Footprint} and {@code PagedPlan}; {@code ContiguousBackend} stands apart, and so do the published policies:
+ * {@code SlotBudget}, {@code BudgetLayer}, {@code BudgetSequence}, {@code SlotVotes}, {@code PageBounds}. For prefixes:
+ * {@code BlockIdentity}, {@code PrefixIndex}, {@code PrefixLease}, {@code EvictionOrder}, {@code RecencyOrder},
+ * {@code HitDensityOrder}, {@code ReturnTimes}.
  *
  * <p>The law of this package:
  * <ul>

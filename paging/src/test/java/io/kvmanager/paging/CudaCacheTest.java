@@ -1,5 +1,16 @@
 package io.kvmanager.paging;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.CacheName;
+import io.kvmanager.Compensation;
+import io.kvmanager.ElementType;
+import io.kvmanager.KvCache;
+import io.kvmanager.KvCacheConfig;
+import io.kvmanager.KvCacheException.ProviderUnusable;
 import io.kvmanager.testing.CudaAvailable;
 import io.kvmanager.testing.KvCacheContract;
 import java.util.List;
@@ -7,6 +18,8 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The cache contract on CUDA: one of each kind of configuration, since on the emulated driver a kernel takes long. */
 @Tag("emulation")
@@ -19,6 +32,24 @@ class CudaCacheTest extends KvCacheContract {
     @Override
     protected String device() {
         return CudaAvailable.DEVICE;
+    }
+
+    @Override
+    protected List<Compensation> compensations() {
+        return List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"selection,certified(0.01)", "compensation,int4", "compensation,int8"})
+    void whatTheDeviceLacksIsRefusedInOneLine(String key, String value) {
+        CacheGeometry geometry = new CacheGeometry(1, 2, 1, 8, 4, ElementType.F32);
+        KvCacheConfig config = KvCacheConfig.builder(CacheName.KCACHE, geometry)
+                .device(device())
+                .set(key, value)
+                .build();
+        ProviderUnusable refusal = assertThrows(ProviderUnusable.class, () -> KvCache.open(config));
+        assertTrue(refusal.getMessage().contains("certified"), refusal.getMessage());
+        assertEquals(1, refusal.getMessage().lines().count());
     }
 
     @Override

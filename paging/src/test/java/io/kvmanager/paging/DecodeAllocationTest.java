@@ -16,6 +16,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
@@ -32,12 +33,29 @@ class DecodeAllocationTest {
     final LeakCheck leaks = new LeakCheck();
 
     @ParameterizedTest
-    @EnumSource(CacheName.class)
+    @EnumSource(value = CacheName.class, to = "PYRAMID_KCACHE")
     void aDecodeStepAllocatesNothing(CacheName name) {
-        KvCacheConfig config = KvCacheConfig.builder(name, GEOMETRY)
+        allocatesNothing(KvCacheConfig.builder(name, GEOMETRY)
                 .maxSequenceTokens(PROMPT + STEPS)
                 .selection(new ValueSelection.TopN(4))
-                .build();
+                .build());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            value = {"topN(2); int8", "certified(0.05); int4", "certified(0.1); renormalise", "certified(0.1); mean"})
+    void norDoesOneWithABound(String selection, String compensation) {
+        allocatesNothing(KvCacheConfig.builder(CacheName.PYRAMID_KCACHE, GEOMETRY)
+                .maxSequenceTokens(PROMPT + STEPS)
+                .recentTokens(16)
+                .tileCacheTiles(12)
+                .set("selection", selection)
+                .set("compensation", compensation)
+                .build());
+    }
+
+    private void allocatesNothing(KvCacheConfig config) {
         try (Arena arena = Arena.ofShared();
                 KvSequence sequence = leaks.open(config).openSequence()) {
             MemorySegment rows = arena.allocate(4L * PROMPT * GEOMETRY.queryRowElements(), 64);

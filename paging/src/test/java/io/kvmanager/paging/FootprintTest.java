@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.CacheName;
+import io.kvmanager.Compensation;
 import io.kvmanager.ElementType;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
@@ -47,6 +48,7 @@ class FootprintTest {
                 .maxSequenceTokens(tokens + 60)
                 .promptTokens(tokens)
                 .selection(new ValueSelection.TopN(2))
+                .compensation(tokens % 3 == 0 ? Compensation.MEAN : Compensation.INT4)
                 .set("retention", retention)
                 .build();
         KvCache cache = leaks.open(config);

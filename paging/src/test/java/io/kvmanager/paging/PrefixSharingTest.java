@@ -12,6 +12,7 @@ import io.kvmanager.ElementType;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
+import io.kvmanager.PlacementPolicy;
 import io.kvmanager.PrefixCaching;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.Tier;
@@ -25,6 +26,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Sequences that start behind what others left: the same results, less work and fewer blocks, nobody else's data. */
@@ -226,6 +228,44 @@ class PrefixSharingTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(
+            value = Compensation.class,
+            names = {"MEAN", "INT4", "INT8"})
+    void whatStandsInIsMadeAgainBehindAPrefix(Compensation compensation) {
+        KvCacheConfig config = KvCacheConfig.builder(CacheName.KCACHE, GEOMETRY)
+                .device("host:plain")
+                .maxSequenceTokens(TOKENS)
+                .maxSequences(3)
+                .selection(new ValueSelection.TopN(1))
+                .compensation(compensation)
+                .recentTokens(20)
+                .prefixes(new PrefixCaching("lru", "double"))
+                .build();
+        PlacementPolicy.Offloaded placement = (PlacementPolicy.Offloaded) config.placement();
+        try (KvCache cache = KvCache.open(config);
+                EngineDouble engine = new EngineDouble(GEOMETRY, SEED, TOKENS)) {
+            PrefixRequest request = PrefixRequest.of(tokens(150));
+            try (KvSequence first = cache.openSequence(request)) {
+                engine.prompt(first, 150);
+            }
+            try (KvSequence second = cache.openSequence(request);
+                    KvSequence third = cache.openSequence(request)) {
+                assertTrue(second.length() > 100);
+                for (int i = 0; i < 30; i++) {
+                    engine.token(i % 3 == 0 ? third : second, (layer, positions) -> {
+                        int slots = positions.length - 1;
+                        int residentFrom = Math.max(1, Math.min(slots / 8, (slots - placement.recentTokens()) / 8));
+                        float[] q = engine.query(layer, positions[slots]);
+                        return engine.reference().attendOffloaded(layer, q, positions, residentFrom, placement);
+                    });
+                    audit(cache);
+                }
+            }
+            audit(cache);
+        }
+    }
+
     @Test
     void whatCannotBeSharedIsRefused() {
         Kind paged = kinds().findFirst().orElseThrow();
@@ -233,12 +273,6 @@ class PrefixSharingTest {
                 IllegalArgumentException.class,
                 () -> KvCacheConfig.builder(CacheName.PYRAMID, GEOMETRY)
                         .set("retention", "layers(1/.5/.5)")
-                        .prefixes(new PrefixCaching("lru", "m"))
-                        .build());
-        assertThrows(
-                IllegalArgumentException.class,
-                () -> KvCacheConfig.builder(CacheName.KCACHE, GEOMETRY)
-                        .compensation(Compensation.MEAN)
                         .prefixes(new PrefixCaching("lru", "m"))
                         .build());
         KvCacheConfig unknown =

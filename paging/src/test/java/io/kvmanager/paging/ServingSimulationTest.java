@@ -92,7 +92,7 @@ class ServingSimulationTest {
         return builder.deviceBytes(all.tableBytes()
                         + all.workspaceBytes()
                         + slabBlocks * geometry.blockBytes()
-                        + (long) hostBlocks * geometry.kvHeads() * 4) // tile tables grow with the homes
+                        + (long) hostBlocks * geometry.kvHeads() * 8) // tile tables and reaches grow with the homes
                 .hostBytes(one.hostBytes() + (long) hostBlocks * geometry.blockBytes())
                 .build();
     }

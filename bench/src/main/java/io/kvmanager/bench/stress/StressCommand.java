@@ -7,9 +7,11 @@ import io.kvmanager.inference.cli.Console;
 import io.kvmanager.inference.cli.JsonOption;
 import io.kvmanager.inference.cli.Progress;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -134,16 +136,21 @@ final class StressCommand implements Callable<Integer> {
 
     private List<CacheName> caches() {
         if (caches.strip().equals(ALL)) {
-            return List.of(CacheName.values());
+            return List.copyOf(StressSetting.CACHES);
         }
-        try {
-            return List.of(caches.split(",", -1)).stream()
-                    .map(CacheName::parse)
-                    .distinct()
-                    .toList();
-        } catch (IllegalArgumentException e) {
-            throw BadInput.of("--cache", e);
+        List<CacheName> names = new ArrayList<>();
+        for (String word : caches.split(",", -1)) {
+            CacheName name = null;
+            for (CacheName known : StressSetting.CACHES) {
+                name = known.toString().equals(word.strip()) ? known : name;
+            }
+            if (name == null) {
+                throw new BadInput("--cache '" + word + "' is not accepted; accepted: " + ALL + ", "
+                        + StressSetting.CACHES.stream().map(CacheName::toString).collect(Collectors.joining(", ")));
+            }
+            names.add(name);
         }
+        return names;
     }
 
     private Set<Fault> faults() {

@@ -12,7 +12,9 @@ import io.kvmanager.PrefixCaching;
 import io.kvmanager.RetentionPolicy;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.ProviderSelection;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -29,8 +31,11 @@ record StressSetting(KvCacheConfig config) {
     private static final int MOST_SEQUENCES = 32;
     private static final int LEAST_TOKENS = 12;
     private static final int ALL_TILES = 64;
-    private static final List<Compensation> COMPENSATIONS =
-            List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN);
+    private static final List<Compensation> COMPENSATIONS = List.of(Compensation.values());
+
+    /** Caches whose layers tell which positions they hold, for all KV heads alike: without that there is no oracle. */
+    static final Set<CacheName> CACHES = EnumSet.range(CacheName.FULL, CacheName.PYRAMID_KCACHE);
+
 
     /** Draws everything but the cache, the device and budgets that are given. */
     static StressSetting draw(CacheName cache, StressOptions options, SplittableRandom random) {

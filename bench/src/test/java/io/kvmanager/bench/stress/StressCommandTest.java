@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.kvmanager.CacheName;
 import io.kvmanager.inference.cli.Console;
 import io.kvmanager.inference.cli.Kv;
 import java.io.ByteArrayOutputStream;
@@ -62,7 +61,7 @@ class StressCommandTest {
     /** One life of every cache, with every fault. */
     @Test
     void everyCacheHoldsUnderEveryFault() throws IOException {
-        int caches = CacheName.values().length;
+        int caches = StressSetting.CACHES.size();
         JsonNode root = json("--operations", String.valueOf(caches * StressLife.OPERATIONS), "--seed", "20261129");
         assertEquals(0, root.get("violations").longValue(), out::toString);
         assertEquals(caches, root.get("runs").size());
@@ -129,7 +128,7 @@ class StressCommandTest {
     @CsvSource(delimiter = ';', textBlock = """
         --seconds 0; --seconds '0' is not accepted
         --operations -3; --operations '-3' is not accepted
-        --cache nothing; cache 'nothing' is unknown; accepted: full
+        --cache nothing; --cache 'nothing' is not accepted
         --faults fire; fault 'fire' is unknown; accepted: all, none, allocate
         --device-bytes much; --device-bytes 'much' is not a size
         --device-bytes 64; DEVICE memory is short

@@ -13,7 +13,8 @@ final class CacheOptions {
     @Option(
             names = {"-c", "--cache"},
             paramLabel = "<cache>",
-            description = "full, paged, local, pyramid, kcache or pyramid+kcache. Default: ${DEFAULT-VALUE}.")
+            description = "full, paged, local, pyramid, kcache or pyramid+kcache; or one to compare with: h2o, snapkv, "
+                    + "pyramidkv, tova, quest. Default: ${DEFAULT-VALUE}.")
     private String cache = CacheName.PYRAMID_KCACHE.toString();
 
     @Mixin

@@ -61,7 +61,8 @@ final class CompareCommand implements Callable<Integer> {
     @Option(
             names = "--caches",
             paramLabel = "<list>",
-            description = "Caches, each with settings of its own where wanted: name[key=value,...]. "
+            description = "Caches, each with settings of its own where wanted: name[key=value,...], such as "
+                    + "h2o[budget=0.3]; also snapkv, pyramidkv, tova, quest. "
                     + "Default: ${DEFAULT-VALUE}.")
     private String caches = CACHES;
 

@@ -5,6 +5,7 @@ import io.kvmanager.CacheName;
 import io.kvmanager.ElementType;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.RetentionPolicy;
+import io.kvmanager.inference.evaluation.CacheEntry;
 import io.kvmanager.inference.model.Model;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -16,7 +17,6 @@ import picocli.CommandLine.Option;
 /** {@code --device} and {@code --set}: everything of a cache's configuration but its name. */
 final class SettingOptions {
     private static final int BLOCK_TOKENS = 16;
-    private static final String RETENTION = "retention";
 
     @Option(
             names = "--device",
@@ -77,8 +77,8 @@ final class SettingOptions {
     }
 
     /**
-     * {@link #config} for one of several caches that are compared: a {@code retention} setting goes to those that
-     * prune and passes by the rest.
+     * {@link #config} for one of several caches that are compared: a {@code retention} or {@code budget} setting goes
+     * to those that have one and passes by the rest.
      */
     KvCacheConfig comparedConfig(CacheName cache, Model model, int maxSequenceTokens, int promptTokens) {
         return build(builder(cache, geometry(model), model.profile(), true)
@@ -90,14 +90,13 @@ final class SettingOptions {
             CacheName cache, CacheGeometry geometry, Optional<RetentionPolicy.PerLayer> profile, boolean compared) {
         KvCacheConfig.Builder builder = KvCacheConfig.builder(cache, geometry).device(device);
         profile.ifPresent(builder::profile);
-        boolean prunes = cache == CacheName.PYRAMID || cache == CacheName.PYRAMID_KCACHE;
         for (String setting : settings) {
             int equals = setting.indexOf('=');
             if (equals < 1) {
                 throw new BadInput("--set '" + setting + "' is not key=value; accepted keys: " + KvCacheConfig.KEYS);
             }
             String key = setting.substring(0, equals).strip();
-            if (compared && key.equals(RETENTION) && !prunes) {
+            if (compared && !CacheEntry.concerns(cache, key)) {
                 continue;
             }
             try {

@@ -81,7 +81,7 @@ public record CacheEntry(String label, CacheName cache, Map<String, String> sett
 
     /**
      * The configuration of this entry for one sequence, with budgets derived for exactly its length. Settings of the
-     * entry win over common ones; a common retention is left out where the cache keeps everything.
+     * entry win over common ones; those that do not {@linkplain #concerns concern} the cache are left out.
      *
      * @param promptTokens tokens of the prompt
      * @param tokens tokens in all
@@ -97,11 +97,18 @@ public record CacheEntry(String label, CacheName cache, Map<String, String> sett
                 .maxSequenceTokens(tokens);
         model.profile().ifPresent(builder::profile);
         Map<String, String> effective = new LinkedHashMap<>(common);
-        if (cache != CacheName.PYRAMID && cache != CacheName.PYRAMID_KCACHE) {
-            effective.remove("retention");
-        }
+        effective.keySet().removeIf(key -> !concerns(cache, key));
         effective.putAll(settings);
         effective.forEach(builder::set);
         return builder.build();
+    }
+
+    /** Whether a setting that several caches are given is for {@code cache}: retention and budget are not for all. */
+    public static boolean concerns(CacheName cache, String key) {
+        return switch (key) {
+            case "retention" -> cache == CacheName.PYRAMID || cache == CacheName.PYRAMID_KCACHE;
+            case "budget" -> cache == CacheName.LOCAL || cache.budgeted();
+            default -> true;
+        };
     }
 }

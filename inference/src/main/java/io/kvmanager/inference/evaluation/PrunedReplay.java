@@ -100,7 +100,7 @@ final class PrunedReplay implements KvSequence {
 
     @Override
     public FetchReport fetchReport() {
-        return new FetchReport(0, 0, 0, 0, 0, 0, 0);
+        return FetchReport.NONE;
     }
 
     @Override

@@ -22,7 +22,7 @@ final class WindowTally {
     private MemoryUse memory = new MemoryUse(0, 0, 0, 0, 0, 0);
     private String device = "";
     private final List<Integer> retained = new ArrayList<>();
-    private FetchReport fetch = new FetchReport(0, 0, 0, 0, 0, 0, 0);
+    private FetchReport fetch = FetchReport.NONE;
 
     /** Adds a window. */
     void add(Score score, Score oracle, double summedDivergence) {
@@ -53,20 +53,7 @@ final class WindowTally {
         for (int layer = 0; layer < cache.config().geometry().layers(); layer++) {
             retained.add(sequence.retained(layer));
         }
-        fetch = sum(fetch, sequence.fetchReport());
-    }
-
-    private static FetchReport sum(FetchReport a, FetchReport b) {
-        long attentions = a.attentions() + b.attentions();
-        double missed = a.missedMassMean() * a.attentions() + b.missedMassMean() * b.attentions();
-        return new FetchReport(
-                attentions,
-                attentions == 0 ? 0 : missed / attentions,
-                Math.max(a.missedMassMax(), b.missedMassMax()),
-                a.tilesHit() + b.tilesHit(),
-                a.tilesMissed() + b.tilesMissed(),
-                a.bytesFetched() + b.bytesFetched(),
-                a.bytesStored() + b.bytesStored());
+        fetch = fetch.plus(sequence.fetchReport());
     }
 
     double perplexity() {

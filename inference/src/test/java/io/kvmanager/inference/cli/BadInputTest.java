@@ -48,6 +48,8 @@ final class BadInputTest {
                 bad("retention 'most'", "accepted: all", "generate", "-p", "x", "--set", "retention=most"),
                 bad("selection", "accepted: ", "generate", "-p", "x", "--set", "selection=best(3)"),
                 bad("compensation", "accepted: ", "generate", "-p", "x", "--set", "compensation=magic"),
+                bad("budget 1.5", "accepted: a share", "generate", "-p", "x", "-c", "h2o", "--set", "budget=1.5"),
+                bad("budget 0.3", "accepted: cache local", "generate", "-p", "x", "--set", "budget=.3"),
                 bad("elementType 'f8'", "accepted: f32", "generate", "-p", "x", "--set", "elementType=f8"),
                 bad("blockTokens 12", "accepted: a power of two", "generate", "-p", "x", "--set", "blockTokens=12"),
                 bad("deviceBytes 'lots'", "accepted: bytes", "generate", "-p", "x", "--set", "deviceBytes=lots"),

@@ -29,7 +29,12 @@ final class PlanCommandTest {
         "pyramid, 900, 650, 2, F16, 16",
         "kcache, 1000, 731, 4, BF16, 8",
         "pyramid+kcache, 1024, 1000, 3, BF16, 16",
-        "pyramid+kcache, 65, 1, 1, F32, 64"
+        "pyramid+kcache, 65, 1, 1, F32, 64",
+        "h2o, 900, 700, 2, BF16, 16",
+        "snapkv, 512, 1, 1, F16, 8",
+        "pyramidkv, 1024, 1000, 1, F32, 16",
+        "tova, 130, 129, 3, BF16, 32",
+        "quest, 1000, 990, 1, BF16, 16"
     })
     void planIsWhatOpeningTakes(String cache, int context, int prompt, int batch, String elementType, int blockTokens)
             throws IOException {

@@ -1,31 +1,63 @@
 package io.kvmanager.kernels.cuda;
 
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
 /**
  * What a user wrote behind {@code cuda:}.
  *
  * @param ordinal number of the device, as the driver counts
  * @param synchronous wait for every launch, so that a failure names its kernel
+ * @param copies how blocks go between the tiers
  */
-record CudaArgument(int ordinal, boolean synchronous) {
+record CudaArgument(int ordinal, boolean synchronous, CopyWay copies) {
     private static final String SYNCHRONOUS = "sync";
+    private static final String COPIES = "copies=";
+
+    /** A device with nothing said about copies. */
+    CudaArgument(int ordinal, boolean synchronous) {
+        this(ordinal, synchronous, CopyWay.BEST);
+    }
 
     static CudaArgument parse(String text) {
+        CudaArgument parsed = new CudaArgument(0, false);
         if (text.isEmpty()) {
-            return new CudaArgument(0, false);
+            return parsed;
         }
-        int ordinal = 0;
-        boolean synchronous = false;
-        String[] parts = text.split(",", -1);
-        for (int i = 0; i < parts.length; i++) {
-            if (parts[i].equals(SYNCHRONOUS) && i == parts.length - 1) {
-                synchronous = true;
-            } else if (parts[i].matches("[0-9]{1,4}") && i == 0) {
-                ordinal = Integer.parseInt(parts[i]);
+        boolean mayBeNumber = true;
+        for (String part : text.split(",", -1)) {
+            CudaArgument before = parsed;
+            if (mayBeNumber && part.matches("[0-9]{1,4}")) {
+                parsed = new CudaArgument(Integer.parseInt(part), false);
+            } else if (part.equals(SYNCHRONOUS) && !before.synchronous) {
+                parsed = new CudaArgument(before.ordinal, true, before.copies);
+            } else if (part.startsWith(COPIES) && before.copies == CopyWay.BEST) {
+                parsed = new CudaArgument(before.ordinal, before.synchronous, way(text, part));
             } else {
-                throw new IllegalArgumentException("argument '" + text + "' of device cuda is unknown; accepted: "
-                        + "nothing, a device number, sync, or a number with ',sync' behind");
+                throw unknown(text);
+            }
+            mayBeNumber = false;
+        }
+        return parsed;
+    }
+
+    private static CopyWay way(String text, String part) {
+        for (CopyWay way : CopyWay.values()) {
+            if (part.equals(COPIES + name(way))) {
+                return way;
             }
         }
-        return new CudaArgument(ordinal, synchronous);
+        throw unknown(text);
+    }
+
+    private static String name(CopyWay way) {
+        return way.name().toLowerCase(Locale.ROOT);
+    }
+
+    private static IllegalArgumentException unknown(String text) {
+        String ways = Arrays.stream(CopyWay.values()).map(CudaArgument::name).collect(Collectors.joining(", "));
+        return new IllegalArgumentException("argument '" + text + "' of device cuda is unknown; accepted, joined by "
+                + "commas: a device number first, sync, copies= with one of " + ways);
     }
 }

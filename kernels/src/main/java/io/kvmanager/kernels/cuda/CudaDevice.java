@@ -3,6 +3,7 @@ package io.kvmanager.kernels.cuda;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoDAsync;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.KvCacheException.ProviderUnusable;
 import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.Device;
@@ -12,9 +13,11 @@ import io.kvmanager.spi.RowExchange;
 import io.kvmanager.spi.TileResidency;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +25,8 @@ import org.jspecify.annotations.Nullable;
  * reverse order, after a failure too.
  *
  * <p>Everything that computes runs on one stream in the order of the calls; copies to host memory have a second one
- * ({@link StoreFence}). A launch is preceded by the table entries that were set before it ({@link TableWrites}).
+ * ({@link StoreFence}). A launch is preceded by the table entries that were set before it ({@link TableWrites}) and by
+ * the blocks that were to be stored or loaded ({@link BlockTransfers}).
  */
 final class CudaDevice implements Device {
     private final CudaContext context;
@@ -32,13 +36,16 @@ final class CudaDevice implements Device {
     private final List<CudaTileResidency> residencies = new ArrayList<>();
     private final List<CudaRecording> recordings = new ArrayList<>();
     private final String description;
+    private final CopyWay copies;
     private @Nullable StoreFence fence;
+    private @Nullable BlockTransfers transfers;
     private @Nullable TableWrites writes;
     private @Nullable StagingRing staging;
     private @Nullable CudaRowExchange exchange;
 
-    private CudaDevice(CudaContext context) {
+    private CudaDevice(CudaContext context, CopyWay copies) {
         this.context = context;
+        this.copies = copies;
         this.modules = new KernelModules(context);
         this.memory = new CudaMemory(this);
         this.description = "cuda, " + context.deviceName();
@@ -47,7 +54,7 @@ final class CudaDevice implements Device {
     static CudaDevice open(CudaArgument argument) {
         CudaContext context = CudaContext.open(argument);
         try {
-            CudaDevice device = new CudaDevice(context);
+            CudaDevice device = new CudaDevice(context, argument.copies());
             device.take();
             return device;
         } catch (RuntimeException e) {
@@ -60,6 +67,13 @@ final class CudaDevice implements Device {
         try {
             fence = new StoreFence(context);
             writes = new TableWrites(this);
+            SymbolLookup driver = SymbolLookup.libraryLookup(DriverProbe.DRIVER, Arena.global());
+            Optional<BatchCopy> batch = BatchCopy.find(driver, arena);
+            if (copies == CopyWay.BATCH && batch.isEmpty()) {
+                throw new ProviderUnusable("device 'cuda' cannot copy in batches here: the driver has no "
+                        + BatchCopy.FIRST_NAME + ", which came with CUDA 12.8; accepted: copies=single, kernel, best");
+            }
+            transfers = new BlockTransfers(this, copies, batch);
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -145,7 +159,7 @@ final class CudaDevice implements Device {
     @Override
     public void synchronize() {
         context.enterOutsideOfCapture("waiting for the device");
-        writes().flush();
+        flush();
         context.synchronize();
     }
 
@@ -187,10 +201,15 @@ final class CudaDevice implements Device {
 
     // ---- what every launch goes through ----
 
-    /** Readies the calling thread, and launches the table entries that wait. */
+    /** Readies the calling thread, and launches what waits. */
     void beforeLaunch() {
         context.enter();
+        flush();
+    }
+
+    private void flush() {
         writes().flush();
+        transfers().flush();
     }
 
     /** As {@link #beforeLaunch}, for what may overwrite a block or reads homes. */
@@ -231,6 +250,10 @@ final class CudaDevice implements Device {
 
     StoreFence fence() {
         return Objects.requireNonNull(fence);
+    }
+
+    BlockTransfers transfers() {
+        return Objects.requireNonNull(transfers);
     }
 
     TableWrites writes() {

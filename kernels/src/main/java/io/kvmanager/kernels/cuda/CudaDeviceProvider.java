@@ -10,8 +10,9 @@ import io.kvmanager.spi.Usability;
  * GPUs through the CUDA driver. Arguments, joined by a comma:
  *
  * <pre>
- * N      number of the device as the driver counts; 0 if not given
- * sync   wait for every launch, so that a failure names its kernel
+ * N          number of the device as the driver counts; 0 if not given
+ * sync       wait for every launch, so that a failure names its kernel
+ * copies=W   how blocks go between the tiers: single, batch, kernel, or best, which is what is done if not given
  * </pre>
  */
 public final class CudaDeviceProvider implements DeviceProvider {

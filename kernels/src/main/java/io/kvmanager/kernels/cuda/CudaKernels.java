@@ -5,7 +5,6 @@ import static io.kvmanager.kernels.cuda.Kernel.INT;
 import static io.kvmanager.kernels.cuda.Kernel.POINTER;
 import static io.kvmanager.kernels.cuda.Kernel.THREADS;
 import static io.kvmanager.kernels.cuda.KernelLayout.SHAPE;
-import static jcuda.driver.JCudaDriver.cuMemcpyHtoDAsync;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
@@ -104,33 +103,19 @@ final class CudaKernels implements AttentionKernels {
     @Override
     public void store(int blockId, MemorySegment host, long hostOffset) {
         device.context().enterOutsideOfCapture("storing a block");
-        device.writes().flush();
         host.asSlice(hostOffset, geometry.blockBytes());
         long to = host.address() + hostOffset;
         long from = slab.address() + geometry.blockOffset(blockId);
-        device.fence().store(from, device.memory().pinned(to), to, geometry.blockBytes());
+        device.transfers().store(from, device.memory().pinned(to), to, geometry.blockBytes());
     }
 
     @Override
     public void load(MemorySegment host, long hostOffset, int blockId) {
         device.context().enterOutsideOfCapture("loading a block");
-        device.beforeLaunchBehindStores();
         host.asSlice(hostOffset, geometry.blockBytes());
         long from = host.address() + hostOffset;
         long to = slab.address() + geometry.blockOffset(blockId);
-        PinnedMemory memory = device.memory().pinned(from);
-        for (long done = 0; done < geometry.blockBytes(); ) {
-            long piece = memory.piece(from + done, geometry.blockBytes() - done);
-            device.context()
-                    .check(
-                            cuMemcpyHtoDAsync(
-                                    new Raw.Device(to + done),
-                                    new Raw.Host(from + done),
-                                    piece,
-                                    device.context().stream()),
-                            "cuMemcpyHtoDAsync");
-            done += piece;
-        }
+        device.transfers().load(device.memory().pinned(from), from, to, geometry.blockBytes());
     }
 
     @Override

@@ -10,6 +10,7 @@ import static io.kvmanager.kernels.cuda.KernelLayout.MAX_HOMES;
 import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.KvCacheException;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
@@ -131,6 +132,9 @@ final class CudaTileResidency implements TileResidency {
                     case ValueSelection.Nucleus nucleus ->
                         (long) Math.ceil(
                                 Math.scalb(nucleus.mass() * geometry.groupSize(), KernelLayout.MASS_UNIT_BITS));
+                    case ValueSelection.Certified ignored ->
+                        throw new KvCacheException.ProviderUnusable(
+                                "device cuda does not choose by selection " + selection + "; accepted: topN, nucleus");
                 });
         rule.set(ValueLayout.JAVA_INT, 8, selection.maxTiles());
         return rule;

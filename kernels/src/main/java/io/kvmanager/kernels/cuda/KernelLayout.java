@@ -31,6 +31,9 @@ final class KernelLayout {
     /** Table entries that one launch can set. */
     static final int MAX_INT_WRITES = 320;
 
+    /** Blocks that one launch can load: parameters are 4 KiB at most. */
+    static final int MAX_PIECES = 250;
+
     /** Homes that one launch can invalidate. */
     static final int MAX_HOMES = 960;
 

@@ -3,7 +3,6 @@ package io.kvmanager.kernels.cuda;
 import static jcuda.driver.JCudaDriver.cuEventCreate;
 import static jcuda.driver.JCudaDriver.cuEventDestroy;
 import static jcuda.driver.JCudaDriver.cuEventRecord;
-import static jcuda.driver.JCudaDriver.cuMemcpyDtoHAsync;
 import static jcuda.driver.JCudaDriver.cuStreamWaitEvent;
 
 import jcuda.driver.CUevent;
@@ -42,19 +41,15 @@ final class StoreFence implements AutoCloseable {
         }
     }
 
-    /** Starts a copy from device to host memory behind everything launched so far. */
-    void store(long from, PinnedMemory to, long address, long bytes) {
+    /** Before copies to host memory: they come behind everything launched so far. */
+    void beginStores() {
         context.check(cuEventRecord(produced, context.stream()), "cuEventRecord");
         context.check(cuStreamWaitEvent(context.copyStream(), produced, 0), "cuStreamWaitEvent");
         outstanding = true;
-        for (long done = 0; done < bytes; ) {
-            long piece = to.piece(address + done, bytes - done);
-            context.check(
-                    cuMemcpyDtoHAsync(
-                            new Raw.Host(address + done), new Raw.Device(from + done), piece, context.copyStream()),
-                    "cuMemcpyDtoHAsync");
-            done += piece;
-        }
+    }
+
+    /** After them. */
+    void endStores() {
         context.check(cuEventRecord(stored, context.copyStream()), "cuEventRecord");
     }
 

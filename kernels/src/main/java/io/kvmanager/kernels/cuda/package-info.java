@@ -12,6 +12,7 @@
  *       and {@code synchronize} wait.
  *   <li>Launches take effect in the order of the calls, and so do table entries: those that were set go ahead of the
  *       next launch, in its parameters.
+ *   <li>Blocks that are stored or loaded wait until something is launched, and then go together.
  *   <li>A copy to a home starts behind what produced the block; whatever overwrites blocks or reads homes waits for it.
  *   <li>A captured step contains kernels only. Counts and tables are read when it runs.
  *   <li>Launching allocates nothing on the heap.

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.kvmanager.Compensation;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
@@ -35,7 +36,7 @@ class CudaCaptureTest {
         final DeviceCount slots = new DeviceCount(counts, 0, TOKENS);
         final DeviceCount blocks = new DeviceCount(counts, 1, TOKENS / 4);
         final FetchTally tally =
-                new FetchTally(cuda.device, cuda.device.allocate(Tier.DEVICE, FetchTally.COUNTER_BYTES));
+                new FetchTally(cuda.device, OpenCuda.GEOMETRY, cuda.device.allocate(Tier.DEVICE, FetchTally.counterBytes(OpenCuda.GEOMETRY)));
         final MemorySegment q = cuda.floats(new float[OpenCuda.GEOMETRY.queryRowElements()]);
         final MemorySegment k = cuda.floats(new float[OpenCuda.GEOMETRY.keyValueRowElements()]);
         final MemorySegment out = cuda.floats(new float[OpenCuda.GEOMETRY.queryRowElements()]);
@@ -46,7 +47,7 @@ class CudaCaptureTest {
             residency = cuda.device.tileResidency(
                     cuda.kernels,
                     new TileResidency.Request(
-                            OpenCuda.GEOMETRY, new ValueSelection.TopN(2), store, 10, List.of(60, 61, 62)));
+                            OpenCuda.GEOMETRY, new ValueSelection.TopN(2), Compensation.NONE, store, 10, List.of(60, 61, 62)));
             for (int block = 0; block < TOKENS / 4; block++) {
                 cuda.fill(block, 0);
                 cuda.fill(20 + block, block);
@@ -97,7 +98,7 @@ class CudaCaptureTest {
                 step.launch();
             }
             assertEquals(waits, step.cuda.driver.count("synchronisations"));
-            assertTrue(step.tally.report().tilesMissed() > 0, "nothing was fetched");
+            assertTrue(step.tally.report(0).tilesMissed() > 0, "nothing was fetched");
         }
     }
 

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.Compensation;
 import io.kvmanager.KvCacheException.DeviceFailure;
 import io.kvmanager.KvCacheException.DeviceOutOfMemory;
 import io.kvmanager.KvCacheException.ProviderUnusable;
@@ -38,7 +39,7 @@ class CudaFailureTest {
             CudaKernels kernels = (CudaKernels) device.kernels(geometry, slab);
             AttentionWorkspace workspace = new AttentionWorkspace(device, geometry, 32);
             device.tileResidency(
-                    kernels, new TileResidency.Request(geometry, new ValueSelection.TopN(1), store, 8, List.of(6, 7)));
+                    kernels, new TileResidency.Request(geometry, new ValueSelection.TopN(1), Compensation.NONE, store, 8, List.of(6, 7)));
             MemorySegment rows = arena.allocate(4L * geometry.keyValueRowElements(), 64);
             device.exchange().queries(rows);
             device.exchange().deliver(rows);

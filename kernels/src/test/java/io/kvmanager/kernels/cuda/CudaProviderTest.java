@@ -42,13 +42,23 @@ class CudaProviderTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"'', 0, false", "0, 0, false", "3, 3, false", "sync, 0, true", "'2,sync', 2, true"})
-    void argumentsNameADeviceAndAMode(String text, int ordinal, boolean synchronous) {
-        assertEquals(new CudaArgument(ordinal, synchronous), CudaArgument.parse(text));
+    @CsvSource({
+        "'', 0, false, BEST",
+        "0, 0, false, BEST",
+        "3, 3, false, BEST",
+        "sync, 0, true, BEST",
+        "'2,sync', 2, true, BEST",
+        "copies=single, 0, false, SINGLE",
+        "'1,copies=batch,sync', 1, true, BATCH",
+        "'1,sync,copies=kernel', 1, true, KERNEL"
+    })
+    void argumentsNameADeviceAndAMode(String text, int ordinal, boolean synchronous, CopyWay copies) {
+        assertEquals(new CudaArgument(ordinal, synchronous, copies), CudaArgument.parse(text));
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"x", "-1", "0,", ",", "sync,0", "0,1", "0,sync,sync", "99999", " 0"})
+    @ValueSource(
+            strings = {"x", "-1", "0,", ",", "sync,0", "0,1", "0,sync,sync", "99999", " 0", "copies=", "copies=all"})
     void otherArgumentsAreRefused(String text) {
         CudaDeviceProvider provider = new CudaDeviceProvider();
         IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> provider.open(text));

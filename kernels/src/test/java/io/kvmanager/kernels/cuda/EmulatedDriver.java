@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandleProxies;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /**
@@ -28,6 +29,8 @@ public final class EmulatedDriver {
     /** What {@link #count} knows that must be back at zero once everything is closed. */
     public static final List<String> LIVE =
             List.of("device_allocations", "host_allocations", "streams", "events", "graphs", "modules", "contexts");
+
+    private static Consumer<EmulatedDriver> fault = driver -> {};
 
     private final CountCall count;
     private final FailCall fail;
@@ -55,7 +58,13 @@ public final class EmulatedDriver {
         assumeTrue(library != null, "the emulated CUDA driver is not on the library path");
         EmulatedDriver driver = new EmulatedDriver(library);
         driver.reset.call();
+        fault.accept(driver);
         return driver;
+    }
+
+    /** Does something to every driver that {@link #fresh} returns from now on: for tests that must then fail. */
+    static void plant(Consumer<EmulatedDriver> planted) {
+        fault = planted;
     }
 
     /** The folder of the emulated driver and its kernel libraries. */
@@ -70,7 +79,8 @@ public final class EmulatedDriver {
 
     /**
      * How many there are of one of {@link #LIVE}, {@code device_bytes}, {@code host_bytes}, {@code launches},
-     * {@code graph_launches}, {@code synchronisations} (calls in which the host waited) or {@code dropped_waits}.
+     * {@code graph_launches}, {@code synchronisations} (calls in which the host waited), {@code dropped_waits} or
+     * {@code batch_copies} (calls).
      */
     public long count(String what) {
         try (Arena arena = Arena.ofConfined()) {

@@ -42,6 +42,7 @@ class KernelLayoutTest {
                     Kernel.COUNT,
                     Kernel.TILES,
                     TableWrites.BYTES,
+                    BlockTransfers.PIECES,
                     geometry.tileIndex(blockId, kvHead),
                     geometry.rowOffset(blockId, kvHead, slot),
                     geometry.blockBytes(),
@@ -55,6 +56,7 @@ class KernelLayoutTest {
                     KernelLayout.PROMPT_COLUMNS,
                     KernelLayout.SCORED_COLUMNS,
                     KernelLayout.MAX_INT_WRITES,
+                    KernelLayout.MAX_PIECES,
                     KernelLayout.MAX_HOMES
                 };
                 Kernel kernel =
