@@ -4,7 +4,8 @@ package io.kvmanager;
  * What value fetching did.
  *
  * <p>The error bound of a query head and attention is a number that the distance between the output and the exact
- * output never exceeds, up to F32 rounding; here it is divided by the norm of the output. It is NaN on a device that
+ * output never exceeds, up to F32 rounding; here it is divided by the norm of the output, and counts as
+ * 100 where it is more. It is NaN on a device that
  * does not compute it.
  *
  * @param attentions attention computations counted (layers × tokens), with offloaded values or not

@@ -108,7 +108,9 @@ public record KvCacheConfig(
                         + " does not go with blockTokens 1; accepted: 2 or more");
             }
             boolean readsInPlace = offloaded.selection() instanceof ValueSelection.Certified;
-            int least = readsInPlace ? 0 : geometry.kvHeads() * offloaded.selection().maxTiles();
+            int least = readsInPlace
+                    ? 0
+                    : geometry.kvHeads() * offloaded.selection().maxTiles();
             if (offloaded.tileCacheTiles() < least) {
                 throw new IllegalArgumentException("tileCacheTiles " + offloaded.tileCacheTiles()
                         + " is too small for " + offloaded.selection() + " on " + geometry.kvHeads()

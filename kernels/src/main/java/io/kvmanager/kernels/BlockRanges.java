@@ -11,12 +11,16 @@ final class BlockRanges {
     static final int MAX_RANGES = 32;
 
     private static final int QUAD = 4;
+    /** Parts of all KV heads together, which is enough to share and leaves ranges long: the start of each costs. */
+    private static final int PARTS = 64;
+
     private static final int RANGE_BYTES = 256 << 10;
     private static final int ALONE_BYTES = 64 << 10;
 
     private final int kvHeads;
     private final int tileBytes;
     private final int shortestRange;
+    private final int mostRanges;
     private int blocks;
     private int rangeBlocks = QUAD;
     private int ranges;
@@ -24,6 +28,7 @@ final class BlockRanges {
     BlockRanges(CacheGeometry geometry) {
         kvHeads = geometry.kvHeads();
         tileBytes = geometry.tileBytes();
+        mostRanges = Math.min(MAX_RANGES, (PARTS + kvHeads - 1) / kvHeads);
         shortestRange = quads((RANGE_BYTES + tileBytes - 1) / tileBytes);
     }
 
@@ -34,7 +39,7 @@ final class BlockRanges {
     /** Cuts {@code count} blocks per KV head. */
     void cut(int count) {
         blocks = count;
-        rangeBlocks = Math.max(shortestRange, quads((count + MAX_RANGES - 1) / MAX_RANGES));
+        rangeBlocks = Math.max(shortestRange, quads((count + mostRanges - 1) / mostRanges));
         ranges = Math.max(1, (count + rangeBlocks - 1) / rangeBlocks);
     }
 

@@ -137,7 +137,7 @@ final class BlockShadows {
         int half = layout.codeRowBytes();
         long at = row + (channel < half ? channel : channel - half);
         int other = slab.get(BYTE, at);
-        slab.set(BYTE, at, (byte) (channel < half ? other & 0xf0 | code : other & 0x0f | code << 4));
+        slab.set(BYTE, at, (byte) (channel < half ? (other & 0xf0) | code : (other & 0x0f) | (code << 4)));
     }
 
     /** Code of one element. */
@@ -146,7 +146,9 @@ final class BlockShadows {
             return slab.get(BYTE, row + channel) & 0xff;
         }
         int half = layout.codeRowBytes();
-        return channel < half ? slab.get(BYTE, row + channel) & 0x0f : slab.get(BYTE, row + channel - half) >> 4 & 0x0f;
+        return channel < half
+                ? slab.get(BYTE, row + channel) & 0x0f
+                : (slab.get(BYTE, row + channel - half) >> 4) & 0x0f;
     }
 
     /** Stores the smallest element that is not below {@code value}, which is not negative, and returns it. */

@@ -1,13 +1,7 @@
 package io.kvmanager.kernels;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandleProxies;
-import java.util.Locale;
-import java.util.NoSuchElementException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,16 +23,11 @@ final class HostMemory {
     private static final long HUGE_PAGE_BYTES = 2L << 20;
     private static final long LARGE_BYTES = 4L << 20;
 
-    private static final int PROT_READ_WRITE = 3;
-    private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
-    private static final int MADV_HUGEPAGE = 14;
-    private static final long MAP_FAILED = -1;
-
     private HostMemory() {}
 
     static MemorySegment allocate(Arena arena, long bytes) {
         if (bytes >= LARGE_BYTES) {
-            MemorySegment mapped = Mapping.CALLS == null ? null : map(Mapping.CALLS, arena, bytes);
+            MemorySegment mapped = SystemCalls.CALLS == null ? null : map(SystemCalls.CALLS, arena, bytes);
             if (mapped != null) {
                 return mapped;
             }
@@ -46,77 +35,16 @@ final class HostMemory {
         return arena.allocate(bytes, PAGE_BYTES);
     }
 
-    private static @Nullable MemorySegment map(Mapping calls, Arena arena, long bytes) {
+    private static @Nullable MemorySegment map(SystemCalls calls, Arena arena, long bytes) {
         long mappedBytes = Math.addExact(bytes, HUGE_PAGE_BYTES);
         long start = calls.map(mappedBytes);
-        if (start == MAP_FAILED) {
+        if (start == SystemCalls.MAP_FAILED) {
             return null;
         }
         long aligned = (start + HUGE_PAGE_BYTES - 1) & -HUGE_PAGE_BYTES;
-        calls.adviseHugePages(aligned, bytes);
+        if (calls.madvise().call(aligned, bytes, SystemCalls.MADV_HUGEPAGE) != 0) {
+            LOG.debug("the system refused huge pages for {} bytes", bytes);
+        }
         return MemorySegment.ofAddress(aligned).reinterpret(bytes, arena, ignored -> calls.unmap(start, mappedBytes));
-    }
-
-    /** {@code mmap}. */
-    @FunctionalInterface
-    public interface Mmap {
-        long call(long address, long bytes, int protection, int flags, int file, long offset);
-    }
-
-    /** {@code madvise}. */
-    @FunctionalInterface
-    public interface Madvise {
-        int call(long address, long bytes, int advice);
-    }
-
-    /** {@code munmap}. */
-    @FunctionalInterface
-    public interface Munmap {
-        int call(long address, long bytes);
-    }
-
-    /** The three system calls, or none where they are not found. */
-    private record Mapping(Mmap mmap, Madvise madvise, Munmap munmap) {
-        static final @Nullable Mapping CALLS = find();
-
-        private static @Nullable Mapping find() {
-            // The numbers above are Linux's; other systems have others.
-            if (!System.getProperty("os.name", "").toLowerCase(Locale.ROOT).startsWith("linux")) {
-                return null;
-            }
-            try {
-                ValueLayout.OfInt i = ValueLayout.JAVA_INT;
-                ValueLayout.OfLong l = ValueLayout.JAVA_LONG;
-                return new Mapping(
-                        bind(Mmap.class, "mmap", FunctionDescriptor.of(l, l, l, i, i, i, l)),
-                        bind(Madvise.class, "madvise", FunctionDescriptor.of(i, l, l, i)),
-                        bind(Munmap.class, "munmap", FunctionDescriptor.of(i, l, l)));
-            } catch (UnsupportedOperationException | IllegalCallerException | NoSuchElementException e) {
-                LOG.debug("huge pages are not used: the system calls cannot be reached", e);
-                return null;
-            }
-        }
-
-        private static <T> T bind(Class<T> type, String name, FunctionDescriptor descriptor) {
-            Linker linker = Linker.nativeLinker();
-            MemorySegment address = linker.defaultLookup().find(name).orElseThrow();
-            return MethodHandleProxies.asInterfaceInstance(type, linker.downcallHandle(address, descriptor));
-        }
-
-        long map(long bytes) {
-            return mmap.call(0, bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
-        }
-
-        void adviseHugePages(long address, long bytes) {
-            if (madvise.call(address, bytes, MADV_HUGEPAGE) != 0) {
-                LOG.debug("the system refused huge pages for {} bytes", bytes);
-            }
-        }
-
-        void unmap(long address, long bytes) {
-            if (munmap.call(address, bytes) != 0) {
-                LOG.warn("munmap of {} bytes failed", bytes);
-            }
-        }
     }
 }

@@ -186,7 +186,7 @@ final class VectorPrompt {
                 weight.intoArray(scores, slot);
                 sum = sum.add(weight);
             }
-            return sum.reduceLanes(VectorOperators.ADD);
+            return Lanes.sum(sum);
         }
 
         private void addValues(int at, int here) {

@@ -175,7 +175,9 @@ final class VectorShadows implements WorkerGroup.Part {
             ((FloatVector) code.and(0x0f).convertShape(VectorOperators.I2F, FLOATS, 0))
                     .fma(FloatVector.fromArray(FLOATS, own.scales, i), FloatVector.fromArray(FLOATS, own.lows, i))
                     .intoArray(own.tile, to + i);
-            ((FloatVector) code.lanewise(VectorOperators.LSHR, 4).and(0x0f).convertShape(VectorOperators.I2F, FLOATS, 0))
+            ((FloatVector) code.lanewise(VectorOperators.LSHR, 4)
+                            .and(0x0f)
+                            .convertShape(VectorOperators.I2F, FLOATS, 0))
                     .fma(
                             FloatVector.fromArray(FLOATS, own.scales, half + i),
                             FloatVector.fromArray(FLOATS, own.lows, half + i))
@@ -185,7 +187,7 @@ final class VectorShadows implements WorkerGroup.Part {
             int code = slab.get(BYTE, row + i);
             own.tile[to + i] = own.lows[i] + own.scales[i] * (code & 0x0f);
             if (half + i < headSize) {
-                own.tile[to + half + i] = own.lows[half + i] + own.scales[half + i] * (code >> 4 & 0x0f);
+                own.tile[to + half + i] = own.lows[half + i] + own.scales[half + i] * ((code >> 4) & 0x0f);
             }
         }
     }

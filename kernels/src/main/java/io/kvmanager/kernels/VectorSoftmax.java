@@ -2,7 +2,9 @@ package io.kvmanager.kernels;
 
 import static io.kvmanager.kernels.Lanes.FLOATS;
 import static io.kvmanager.kernels.Lanes.LANES;
+import static io.kvmanager.kernels.Lanes.ORDER;
 
+import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -11,13 +13,13 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Exact softmax over one row of scores in a workspace.
+ * Exact softmax over rows of scores in a workspace, cut into ranges.
  *
  * <ol>
- *   <li>{@code m} = largest score
- *   <li>scores become {@code exp(score - m)}; zeros behind them to the end of the last block
- *   <li>every block's sum in F32, their total {@code z} in double
- *   <li>weights and masses times {@code 1 / z}; {@code logSumExp = m + log z}
+ *   <li>per range r: {@code m(r)} = largest score; scores become {@code exp(score - m(r))}, zeros behind them to the end
+ *       of the last block; every block's sum in F32, their total {@code z(r)} in double
+ *   <li>per row: {@code m} = largest {@code m(r)}, {@code z} = sum of {@code exp(m(r) - m) z(r)}; weights and masses of a
+ *       range times {@code exp(m(r) - m) / z}; {@code logSumExp = m + log z}
  * </ol>
  *
  * The exponential splits {@code x = n ln 2 + r} with {@code |r| <= ln 2 / 2} (ln 2 in two parts, after Cody and Waite),
@@ -36,11 +38,18 @@ final class VectorSoftmax {
     private static final int EXPONENT_SHIFT = 23;
     private static final int ONE_BITS = 0x3f800000;
 
-    private VectorSoftmax() {}
+    private final int blockTokens;
+    private final float[] rangeMax;
+    private final double[] rangeTotal;
+
+    VectorSoftmax(CacheGeometry geometry) {
+        blockTokens = geometry.blockTokens();
+        rangeMax = new float[geometry.queryHeads() * BlockRanges.MAX_RANGES];
+        rangeTotal = new double[rangeMax.length];
+    }
 
     /** The exponential, relative error about 1e-7; 0 below the smallest normal number. Not for x above 88. */
     static FloatVector exp(FloatVector x) {
-        // Compare and blend: a Java maximum also orders zeros and NaN, which takes several instructions.
         VectorMask<Float> tiny = x.compare(VectorOperators.LT, SMALLEST);
         FloatVector clamped = x.blend(SMALLEST, tiny);
         FloatVector shifted =
@@ -67,87 +76,121 @@ final class VectorSoftmax {
         return exp(x.min(LARGEST));
     }
 
-    /** Turns the scores of one query head into weights, block masses and the log-sum-exp. */
-    static void row(AttentionWorkspace space, int head, int tokens, int blockTokens) {
+    /** Turns scores of one query head, whole blocks of slots {@code from..to-1}, into unscaled weights and masses. */
+    void range(AttentionWorkspace space, int head, int range, int from, int to, int tokens) {
         MemorySegment weights = space.weights();
         long row = 4L * head * space.maxTokens();
-        int blocks = (tokens + blockTokens - 1) / blockTokens;
-        float max = max(weights, row, tokens);
-        exponentials(weights, row, tokens, blocks * blockTokens, max);
-        for (int slot = tokens; slot < blocks * blockTokens; slot++) {
-            weights.set(FLOAT, row + 4L * slot, 0);
-        }
         long massRow = 4L * head * space.maxBlocks();
-        double total = blockTokens % LANES == 0
-                ? wideMasses(weights, row, space.mass(), massRow, blocks, blockTokens)
-                : masses(weights, row, space.mass(), massRow, blocks, blockTokens);
-        scale(weights, row, blocks * blockTokens, (float) (1 / total));
-        scale(space.mass(), massRow, blocks, (float) (1 / total));
+        int end = Math.min(tokens, to);
+        float max = max(weights, row, from, end);
+        int rest = from;
+        double total = 0;
+        if (blockTokens % LANES == 0) {
+            rest = end - end % blockTokens;
+            total = wholeBlocks(weights, row, from, rest, space.mass(), massRow, max);
+        }
+        if (rest < to) {
+            exponentials(weights, row, rest, end, to, max);
+            for (int slot = end; slot < to; slot++) {
+                weights.set(FLOAT, row + 4L * slot, 0);
+            }
+            total += masses(weights, row, rest, to, space.mass(), massRow);
+        }
+        rangeMax[head * BlockRanges.MAX_RANGES + range] = max;
+        rangeTotal[head * BlockRanges.MAX_RANGES + range] = total;
+    }
+
+    /** Scales what {@link #range} left of one query head's ranges. */
+    void join(AttentionWorkspace space, int head, BlockRanges ranges) {
+        int at = head * BlockRanges.MAX_RANGES;
+        float max = Float.NEGATIVE_INFINITY;
+        for (int range = 0; range < ranges.ranges(); range++) {
+            max = Math.max(max, rangeMax[at + range]);
+        }
+        double total = 0;
+        for (int range = 0; range < ranges.ranges(); range++) {
+            total += rangeTotal[at + range] * Math.exp((double) rangeMax[at + range] - max);
+        }
+        for (int range = 0; range < ranges.ranges(); range++) {
+            float factor = (float) (Math.exp((double) rangeMax[at + range] - max) / total);
+            long block = ranges.from(range);
+            int blocks = ranges.to(range) - ranges.from(range);
+            long row = (long) head * space.maxTokens() + block * blockTokens;
+            scale(space.weights(), 4 * row, blocks * blockTokens, factor);
+            scale(space.mass(), 4 * ((long) head * space.maxBlocks() + block), blocks, factor);
+        }
         space.logSumExp().setAtIndex(FLOAT, head, (float) (max + Math.log(total)));
     }
 
-    private static float max(MemorySegment scores, long row, int tokens) {
+    /** By compare and blend: a Java maximum also orders zeros and NaN, which takes several instructions. */
+    private static float max(MemorySegment scores, long row, int from, int end) {
         FloatVector max = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
-        int whole = tokens - tokens % LANES;
-        for (int i = 0; i < whole; i += LANES) {
-            max = max.max(Lanes.floats(scores, row + 4L * i));
+        int i = from;
+        for (; i + LANES <= end; i += LANES) {
+            FloatVector score = FloatVector.fromMemorySegment(FLOATS, scores, row + 4L * i, ORDER);
+            max = max.blend(score, score.compare(VectorOperators.GT, max));
         }
         float largest = max.reduceLanes(VectorOperators.MAX);
-        for (int i = whole; i < tokens; i++) {
+        for (; i < end; i++) {
             largest = Math.max(largest, scores.get(FLOAT, row + 4L * i));
         }
         return largest;
     }
 
-    /** Whole vectors as far as the row's blocks go, padding included, which is overwritten afterwards. */
-    private static void exponentials(MemorySegment scores, long row, int tokens, int slots, float max) {
-        int padded = (tokens + LANES - 1) / LANES * LANES;
-        int whole = padded <= slots ? padded : tokens - tokens % LANES;
-        for (int i = 0; i < whole; i += LANES) {
-            long at = row + 4L * i;
-            Lanes.store(exp(Lanes.floats(scores, at).sub(max)), scores, at);
-        }
-        for (int i = whole; i < tokens; i++) {
-            scores.set(FLOAT, row + 4L * i, (float) Math.exp(scores.get(FLOAT, row + 4L * i) - max));
-        }
-    }
-
-    private static double wideMasses(
-            MemorySegment weights, long row, MemorySegment mass, long massRow, int blocks, int blockTokens) {
+    /** Exponentials and masses of blocks that are whole vectors, all of whose slots are taken. */
+    private double wholeBlocks(
+            MemorySegment weights, long row, int from, int end, MemorySegment mass, long massRow, float max) {
         double total = 0;
-        for (int block = 0; block < blocks; block++) {
-            long at = row + 4L * block * blockTokens;
+        for (int first = from; first < end; first += blockTokens) {
             FloatVector sum = FloatVector.zero(FLOATS);
-            for (int slot = 0; slot < blockTokens; slot += LANES) {
-                sum = sum.add(Lanes.floats(weights, at + 4L * slot));
+            for (int slot = first; slot < first + blockTokens; slot += LANES) {
+                long at = row + 4L * slot;
+                FloatVector weight = exp(FloatVector.fromMemorySegment(FLOATS, weights, at, ORDER)
+                        .sub(max));
+                weight.intoMemorySegment(weights, at, ORDER);
+                sum = sum.add(weight);
             }
-            float blockMass = sum.reduceLanes(VectorOperators.ADD);
-            mass.set(FLOAT, massRow + 4L * block, blockMass);
+            float blockMass = Lanes.sum(sum);
+            mass.set(FLOAT, massRow + 4L * (first / blockTokens), blockMass);
             total += blockMass;
         }
         return total;
     }
 
-    private static double masses(
-            MemorySegment weights, long row, MemorySegment mass, long massRow, int blocks, int blockTokens) {
+    /** Whole vectors as far as {@code to} goes, padding included, which is overwritten afterwards. */
+    private static void exponentials(MemorySegment scores, long row, int from, int end, int to, float max) {
+        int i = from;
+        for (; i < end && i + LANES <= to; i += LANES) {
+            long at = row + 4L * i;
+            exp(FloatVector.fromMemorySegment(FLOATS, scores, at, ORDER).sub(max))
+                    .intoMemorySegment(scores, at, ORDER);
+        }
+        for (; i < end; i++) {
+            scores.set(FLOAT, row + 4L * i, (float) Math.exp(scores.get(FLOAT, row + 4L * i) - max));
+        }
+    }
+
+    private double masses(MemorySegment weights, long row, int from, int to, MemorySegment mass, long massRow) {
         double total = 0;
-        for (int block = 0; block < blocks; block++) {
+        for (int first = from; first < to; first += blockTokens) {
             float sum = 0;
-            for (int slot = block * blockTokens; slot < (block + 1) * blockTokens; slot++) {
+            for (int slot = first; slot < first + blockTokens; slot++) {
                 sum += weights.get(FLOAT, row + 4L * slot);
             }
-            mass.set(FLOAT, massRow + 4L * block, sum);
+            mass.set(FLOAT, massRow + 4L * (first / blockTokens), sum);
             total += sum;
         }
         return total;
     }
 
     private static void scale(MemorySegment elements, long row, int count, float factor) {
-        int whole = count - count % LANES;
-        for (int i = 0; i < whole; i += LANES) {
-            Lanes.store(Lanes.floats(elements, row + 4L * i).mul(factor), elements, row + 4L * i);
+        int i = 0;
+        for (; i + LANES <= count; i += LANES) {
+            FloatVector.fromMemorySegment(FLOATS, elements, row + 4L * i, ORDER)
+                    .mul(factor)
+                    .intoMemorySegment(elements, row + 4L * i, ORDER);
         }
-        for (int i = whole; i < count; i++) {
+        for (; i < count; i++) {
             elements.set(FLOAT, row + 4L * i, elements.get(FLOAT, row + 4L * i) * factor);
         }
     }

@@ -2,6 +2,7 @@ package io.kvmanager.kernels;
 
 import static io.kvmanager.kernels.Lanes.FLOATS;
 import static io.kvmanager.kernels.Lanes.LANES;
+import static io.kvmanager.kernels.Lanes.ORDER;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.TileList;
@@ -17,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Weighted sums of listed value tiles.
  *
  * <ol>
- *   <li>per KV head and range of its list: {@link TileSums} of four tiles at a time into the range's own sums
+ *   <li>per KV head and range of its list: {@link RowSums} of 64 rows at a time into the range's own sums
  *   <li>the ranges' sums are added in ascending order, and go to {@code out} in element order
  * </ol>
  *
@@ -27,14 +28,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class VectorValues {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-    private static final int QUAD = FourTiles.QUAD;
-    private static final int HEADS = TileSums.HEADS;
+    private static final int HEADS = RowSums.HEADS;
+    private static final int ROWS = RowPanel.ROWS;
 
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
-    private final TileSums tileSums;
+    private final RowSums rowSums;
     private final BlockRanges ranges;
-    private final ScratchPool<FourTiles> scratch;
+    private final ScratchPool<RowPanel> scratch;
     private final int blockTokens;
     private final int groupSize;
     private final int stride;
@@ -48,10 +49,10 @@ final class VectorValues {
     VectorValues(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
         this.geometry = geometry;
         this.workers = workers;
-        this.tileSums = TileSums.of(geometry);
+        this.rowSums = new RowSums(geometry);
         this.ranges = new BlockRanges(geometry);
         this.blockTokens = geometry.blockTokens();
-        this.scratch = new ScratchPool<>(workers.threads(), () -> new FourTiles(geometry, slab));
+        this.scratch = new ScratchPool<>(workers.threads(), () -> new RowPanel(geometry, slab));
         this.groupSize = geometry.groupSize();
         this.stride = Lanes.splitStride(geometry);
         this.rangeElements = (groupSize + HEADS - 1) / HEADS * HEADS * stride;
@@ -90,14 +91,15 @@ final class VectorValues {
             TileList list = Objects.requireNonNull(tiles);
             int kvHead = part / ranges.ranges();
             int range = part % ranges.ranges();
-            int count = list.count(kvHead);
+            int end = Math.min(list.count(kvHead), ranges.to(range)) * blockTokens;
             int at = part * rangeElements;
             Arrays.fill(sums, at, at + rangeElements, 0);
             int piece = scratch.take();
             try {
-                FourTiles four = scratch.get(piece);
-                for (int entry = ranges.from(range); entry < Math.min(count, ranges.to(range)); entry += QUAD) {
-                    addFour(list, kvHead, entry, Math.min(QUAD, count - entry), four, at);
+                RowPanel panel = scratch.get(piece);
+                int from = ranges.from(range) * blockTokens;
+                for (int first = from; first < end; first += ROWS) {
+                    panel(panel, list, kvHead, first, end, first == from, at);
                 }
             } finally {
                 scratch.giveBack(piece);
@@ -105,35 +107,45 @@ final class VectorValues {
         }
     }
 
-    /** Adds up to four entries; the places of absent ones repeat the first tile with weight zero. */
-    private void addFour(TileList list, int kvHead, int entry, int count, FourTiles four, int at) {
-        for (int i = 0; i < QUAD; i++) {
-            four.tile(i, geometry.tileOffset(list.tile(kvHead, i < count ? entry + i : entry)));
-        }
-        for (int first = 0; first < groupSize; first += HEADS) {
-            int heads = Math.min(HEADS, groupSize - first);
-            if (count < QUAD || heads < HEADS) {
-                Arrays.fill(four.weights, 0);
+    /** Adds up to 64 slots of a list, counted through its entries. */
+    private void panel(RowPanel panel, TileList list, int kvHead, int first, int end, boolean isFirst, int at) {
+        for (int piece = 0; piece < panel.pieces; piece++) {
+            int slot = first + piece * panel.pieceSlots;
+            if (slot < end) {
+                panel.piece(piece, list.tile(kvHead, slot / blockTokens), slot % blockTokens);
             }
+            if (slot + ROWS < end) {
+                int next = slot + ROWS;
+                panel.nextPiece(piece, list.tile(kvHead, next / blockTokens), next % blockTokens);
+            }
+        }
+        int count = Math.min(ROWS, end - first);
+        int quads = (groupSize + HEADS - 1) / HEADS;
+        panel.begin(isFirst, first + ROWS < end, quads * rowSums.steps(count));
+        for (int quad = 0; quad < quads; quad++) {
+            int heads = Math.min(HEADS, groupSize - quad * HEADS);
             for (int head = 0; head < heads; head++) {
-                long row = (long) (kvHead * groupSize + first + head) * weightRow;
-                for (int i = 0; i < count; i++) {
-                    long from = row + (long) list.block(kvHead, entry + i) * blockTokens;
-                    copyWeights(from, four.weights, (head * QUAD + i) * blockTokens);
+                long row = (long) (kvHead * groupSize + quad * HEADS + head) * weightRow;
+                for (int i = 0; i < count; i += panel.pieceSlots) {
+                    int slot = first + i;
+                    long from = row + (long) list.block(kvHead, slot / blockTokens) * blockTokens + slot % blockTokens;
+                    copyWeights(from, panel.pieceSlots, panel.weights, head * ROWS + i);
                 }
             }
-            tileSums.add(four, sums, at + first * stride);
+            Arrays.fill(panel.weights, heads * ROWS, HEADS * ROWS, 0);
+            rowSums.add(panel, count, sums, at + quad * HEADS * stride);
         }
     }
 
-    private void copyWeights(long from, float[] to, int at) {
-        if (blockTokens % LANES == 0) {
-            for (int slot = 0; slot < blockTokens; slot += LANES) {
-                Lanes.floats(weights, 4 * (from + slot)).intoArray(to, at + slot);
+    private void copyWeights(long from, int count, float[] to, int at) {
+        if (count % LANES == 0) {
+            for (int i = 0; i < count; i += LANES) {
+                FloatVector.fromMemorySegment(FLOATS, weights, 4 * (from + i), ORDER)
+                        .intoArray(to, at + i);
             }
         } else {
-            for (int slot = 0; slot < blockTokens; slot++) {
-                to[at + slot] = weights.getAtIndex(FLOAT, from + slot);
+            for (int i = 0; i < count; i++) {
+                to[at + i] = weights.getAtIndex(FLOAT, from + i);
             }
         }
     }

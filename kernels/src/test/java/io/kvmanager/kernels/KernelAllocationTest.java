@@ -14,13 +14,15 @@ import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Decode steps allocate nothing once they are compiled. Every shape has a JVM of its own, as it has in an engine: what
- * other shapes taught the compiler can leave vectors boxed. Shapes whose rows do not fill whole vectors (BF16 with head
- * size 80, any type with 8) are not held to this: in some runs their masked vectors stay boxed.
+ * Decode steps allocate nothing once they are compiled: every shape in a JVM of its own, as in an engine, and many shapes
+ * in one JVM, where what one shape taught the compiler must not leave another's vectors boxed.
  */
 class KernelAllocationTest {
     private static final int TOKENS = 200;
@@ -29,22 +31,43 @@ class KernelAllocationTest {
 
     @ParameterizedTest
     @CsvSource({
-        "vector, F32, 32", "vector, BF16, 32", "vector, F16, 32",
-        "vector, F32, 128", "vector, BF16, 128", "vector, F16, 128",
-        "vector, F32, 80", "vector, F16, 80", "vector, BF16, 64",
-        "plain, F32, 32", "plain, BF16, 32", "plain, F16, 32",
+        "vector, F32, 32",
+        "vector, BF16, 32",
+        "vector, F16, 32",
+        "vector, F32, 128",
+        "vector, BF16, 128",
+        "vector, F16, 128",
+        "vector, F32, 80",
+        "vector, F16, 80",
+        "vector, BF16, 80",
+        "vector, BF16, 64",
+        "vector, F32, 8",
+        "vector, BF16, 8",
+        "plain, F32, 32",
+        "plain, BF16, 32",
+        "plain, F16, 32",
     })
     void decodeAllocatesNothing(String kernels, ElementType type, int headSize) throws Exception {
-        Process process = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--add-modules=jdk.incubator.vector",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        KernelAllocationTest.class.getName(),
-                        kernels,
-                        type.name(),
-                        Integer.toString(headSize))
+        assertAllocatesNothing(kernels, type + ":" + headSize);
+    }
+
+    @Test
+    void manyShapesInOneProcessAllocateNothing() throws Exception {
+        assertAllocatesNothing(
+                "vector", "BF16:128", "F32:64", "F16:128", "BF16:80", "F32:8", "F32:128", "BF16:8", "BF16:32");
+    }
+
+    private static void assertAllocatesNothing(String kernels, String... shapes) throws Exception {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                KernelAllocationTest.class.getName(),
+                kernels));
+        command.addAll(List.of(shapes));
+        Process process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.DISCARD)
                 .start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -52,17 +75,22 @@ class KernelAllocationTest {
         assertEquals("0", output.strip(), "bytes allocated by " + STEPS + " warm steps");
     }
 
-    /** Prints what warm steps of one shape allocate, bytes. */
-    public static void main(String[] shape) {
-        CacheGeometry geometry =
-                new CacheGeometry(1, 6, 2, Integer.parseInt(shape[2]), 16, ElementType.parse(shape[1]));
+    /** Prints what warm steps of the shapes allocate, bytes; arguments: kernels, then {@code type:headSize}. */
+    public static void main(String[] arguments) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-        try (Device device = new HostDeviceProvider().open(shape[0] + ",threads=1")) {
-            Steps steps = new Steps(device, geometry);
+        try (Device device = new HostDeviceProvider().open(arguments[0] + ",threads=1")) {
+            List<Steps> shapes = new ArrayList<>();
+            for (int i = 1; i < arguments.length; i++) {
+                String[] shape = arguments[i].split(":", -1);
+                int headSize = Integer.parseInt(shape[1]);
+                shapes.add(new Steps(device, new CacheGeometry(1, 6, 2, headSize, 16, ElementType.parse(shape[0]))));
+            }
             long allocated = Long.MAX_VALUE;
             for (int round = 0; round < WARM_UP_ROUNDS && allocated > 0; round++) {
                 long before = threads.getCurrentThreadAllocatedBytes();
-                steps.run();
+                for (Steps steps : shapes) {
+                    steps.run();
+                }
                 allocated = threads.getCurrentThreadAllocatedBytes() - before;
             }
             System.out.println(allocated);

@@ -37,7 +37,7 @@ class VectorAgreesWithPlainTest {
     }
 
     /** Weights, masses, log-sum-exps and outputs, one behind the other. */
-    private static float[] attend(String argument, ElementType type) {
+    static float[] attend(String argument, ElementType type) {
         CacheGeometry geometry = new CacheGeometry(1, 3, 1, HEAD_SIZE, 16, type);
         SplittableRandom random = new SplittableRandom(SEED);
         try (Device device = new HostDeviceProvider().open(argument)) {

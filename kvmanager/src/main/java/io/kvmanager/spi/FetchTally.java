@@ -39,8 +39,9 @@ public final class FetchTally {
     private static final int HEADS_FROM = 56;
     private static final int HEAD_BYTES = 32;
     private static final int KV_HEAD_BYTES = 16;
-    /** What an output of zero counts as, so that a bound over its norm is a number. */
-    private static final double LEAST_NORM = 0x1p-100;
+    /** What a larger bound over the output's norm counts as; an output that nearly vanishes would drown all others. */
+    public static final double LARGEST_BOUND = 100;
+
 
     private final Device device;
     private final CacheGeometry geometry;
@@ -111,7 +112,7 @@ public final class FetchTally {
      */
     public void bound(int queryHead, double bound, double norm) {
         long at = HEADS_FROM + (long) HEAD_BYTES * queryHead + 16;
-        double relative = bound / Math.max(norm, LEAST_NORM);
+        double relative = bound < LARGEST_BOUND * norm ? bound / norm : bound > 0 ? LARGEST_BOUND : 0;
         add(at, relative);
         raise(at + 8, relative);
     }

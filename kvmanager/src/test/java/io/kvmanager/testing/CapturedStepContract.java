@@ -44,8 +44,7 @@ public abstract class CapturedStepContract {
     static Stream<Arguments> caches() {
         List<Arguments> cases = new ArrayList<>();
         cases.add(Arguments.of(CacheName.PAGED, Compensation.NONE, "all"));
-        for (Compensation compensation :
-                List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN)) {
+        for (Compensation compensation : List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN)) {
             cases.add(Arguments.of(CacheName.KCACHE, compensation, "all"));
         }
         cases.add(Arguments.of(CacheName.PYRAMID_KCACHE, Compensation.RENORMALISE, "layers(1/.3)"));

@@ -4,10 +4,8 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.Compensation;
 import io.kvmanager.ElementType;
 import io.kvmanager.PlacementPolicy;
-import io.kvmanager.RetentionPolicy;
 import io.kvmanager.ValueSelection;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -197,42 +195,5 @@ public final class ReferenceCache {
             covered += score[block];
         }
         return chosen;
-    }
-
-    /**
-     * The rows of a prompt that PyramidInfer lets through, straight from its description: mean attention of the last
-     * {@code 1 + recent} queries over heads, weighted linearly, highest first.
-     *
-     * @param q queries of the rows alive, by row
-     * @param positions their positions
-     */
-    public int[] survivors(
-            int layer, float[][] q, int[] positions, int promptTokens, int keep, RetentionPolicy.Pyramid pyramid) {
-        int rows = positions.length;
-        int queries = 1 + (int) (promptTokens * pyramid.recentRatio());
-        double[] score = new double[rows - queries];
-        for (int i = 0; i < queries; i++) {
-            int row = rows - queries + i;
-            double weight = queries == 1 ? 1 : 1 + (pyramid.distanceWeight() - 1) * i / (queries - 1);
-            for (int head = 0; head < geometry.queryHeads(); head++) {
-                double[] attention = weights(layer, q[row], head, Arrays.copyOf(positions, row + 1));
-                for (int c = 0; c < score.length; c++) {
-                    score[c] += weight * attention[c] / geometry.queryHeads() / queries;
-                }
-            }
-        }
-        for (int c = 0; c < Math.min(pyramid.sinkTokens(), score.length); c++) {
-            score[c] = Double.POSITIVE_INFINITY;
-        }
-        List<Integer> order = new ArrayList<>();
-        for (int c = 0; c < score.length; c++) {
-            order.add(c);
-        }
-        order.sort(Comparator.comparingDouble((Integer c) -> -score[c]).thenComparing(c -> c));
-        TreeSet<Integer> kept = new TreeSet<>(order.subList(0, keep - queries));
-        for (int row = score.length; row < rows; row++) {
-            kept.add(row);
-        }
-        return kept.stream().mapToInt(Integer::intValue).toArray();
     }
 }

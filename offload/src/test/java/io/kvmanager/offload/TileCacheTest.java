@@ -71,7 +71,8 @@ class TileCacheTest {
         return new TileCache(
                 device,
                 device.kernels(GEOMETRY, slab),
-                new TileResidency.Request(GEOMETRY, new ValueSelection.TopN(1), Compensation.NONE, store.memory(), HOMES, List.of(1, 0)));
+                new TileResidency.Request(
+                        GEOMETRY, new ValueSelection.TopN(1), Compensation.NONE, store.memory(), HOMES, List.of(1, 0)));
     }
 
     @AfterEach

@@ -60,7 +60,8 @@ final class Footprint {
             int full = 2 * geometry.blocksFor(schedule.peakInPrompt(layer, rows)) + shape.queryBlocks();
             shape.prompt(schedule.keptAfterPrompt(layer, rows), schedule.recentAfterPrompt(tokens));
             int settled = shape.settle();
-            // K and V of every row; then, compacted, K and V of what is kept and what stands in for V, before V is dropped
+            // K and V of every row; then, compacted, K and V of what is kept and what stands in for V, before V is
+            // dropped
             int compacted = 2 * shape.blocks() + shape.queryBlocks() + shape.standInBlocks(settled);
             peakBlocks = Math.max(peakBlocks, before + Math.max(full, compacted));
             shape.drop();

@@ -23,6 +23,8 @@ final class GhostTable {
     private final long[] waitingFingerprints = new long[WAITING];
     private final int[] waitingRecords = new int[WAITING];
     private int waiting;
+
+    @SuppressWarnings("UnusedVariable") // without it the loads that fill it would be left out
     private long touched;
 
     GhostTable(int count) {
@@ -56,7 +58,7 @@ final class GhostTable {
         for (int i = 0; i < waiting; i++) {
             sum += ghosts[first(waitingFingerprints[i])]; // brings the sets into the cache, all at once
         }
-        touched = sum; // or the loads would be left out
+        touched = sum;
         for (int i = 0; i < waiting; i++) {
             place(waitingFingerprints[i], waitingRecords[i]);
         }

@@ -67,8 +67,8 @@ final class LayerBlocks {
         this.reservation = reservation;
         this.entries = new BlockEntries(pool, copies, reservation);
         this.standIns = new StandIns(shape, tables.summaries(), tables.codes(), backend.tier(), entries);
-        this.valueTables = new ValueTables(
-                blocks, values, homes, tables.summaryBlocks(), standIns.summaries, standIns.codes);
+        this.valueTables =
+                new ValueTables(blocks, values, homes, tables.summaryBlocks(), standIns.summaries, standIns.codes);
         this.blockTokens = backend.geometry().blockTokens();
         this.blockBytes = backend.geometry().blockBytes();
         this.positions = new int[backend.config().maxSequenceTokens()];

@@ -47,11 +47,13 @@ final class PageBounds {
         private double missedSum;
         private double missedMax;
         private long tiles;
+        private long tilesRead;
         private long bytes;
 
         FetchReport report(int queryHeads) {
             double mean = attentions == 0 ? 0 : missedSum / attentions / queryHeads;
-            return new FetchReport(attentions, mean, missedMax, Double.NaN, Double.NaN, 0, tiles, 0, 0, bytes, 0, 0);
+            return new FetchReport(
+                    attentions, mean, missedMax, Double.NaN, Double.NaN, tiles, tilesRead, 0, 0, bytes, 0, 0);
         }
     }
 
@@ -129,7 +131,7 @@ final class PageBounds {
         tally.attentions++;
         if (pages <= most) {
             kernels.list(geometry, layer.values.memory(), layer.blocks, workspace.tiles());
-            count(pages * geometry.kvHeads(), 0, tally);
+            count(pages, pages, 0, tally);
             return false;
         }
         device.read(q, 0, MemorySegment.ofArray(query), 4L * query.length);
@@ -150,7 +152,7 @@ final class PageBounds {
         device.write(MemorySegment.ofArray(counts), tiles.counts(), 0, 4L * counts.length);
         device.write(MemorySegment.ofArray(listedBlocks), tiles.blocks(), 0, 4L * listedBlocks.length);
         device.write(MemorySegment.ofArray(listedTiles), tiles.tiles(), 0, 4L * listedTiles.length);
-        count(most * geometry.kvHeads(), pages - 1, tally);
+        count(pages, most, pages - 1, tally);
         return true;
     }
 
@@ -207,8 +209,9 @@ final class PageBounds {
         device.write(onHost, out, 0, 4L * query.length);
     }
 
-    private void count(int tiles, int pagesBounded, Tally tally) {
-        tally.tiles += tiles;
-        tally.bytes += 2L * tiles * geometry.tileBytes() + (long) pagesBounded * budget.pageBytes();
+    private void count(int pages, int pagesRead, int pagesBounded, Tally tally) {
+        tally.tiles += (long) pages * geometry.kvHeads();
+        tally.tilesRead += (long) pagesRead * geometry.kvHeads();
+        tally.bytes += 2L * pagesRead * geometry.blockBytes() + (long) pagesBounded * budget.pageBytes();
     }
 }

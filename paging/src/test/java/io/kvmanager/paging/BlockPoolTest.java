@@ -2,7 +2,6 @@ package io.kvmanager.paging;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -45,11 +44,12 @@ class BlockPoolTest {
         assertFalse(pool.release(id));
         assertEquals(generation, pool.generation(id));
         assertTrue(pool.release(id));
-        assertNotEquals(generation, pool.generation(id));
+        assertEquals(generation + 1, pool.generation(id));
         assertThrows(IllegalStateException.class, () -> pool.release(id), "a second free throws, it never clamps");
         assertThrows(IllegalStateException.class, () -> pool.retain(id));
         assertThrows(IllegalStateException.class, () -> pool.transfer(id, Account.SEALED));
         assertThrows(IllegalStateException.class, () -> pool.retain(-1));
+        assertThrows(IllegalStateException.class, () -> pool.retain(pool.capacity()));
     }
 
     @Test
@@ -62,6 +62,11 @@ class BlockPoolTest {
         counted[id] = 1;
         assertEquals(List.of(), pool.audit(counted));
         assertThrows(IllegalArgumentException.class, () -> pool.transfer(id, Account.FREE));
+        assertEquals(1, pool.blocksIn(Account.OPEN));
+        pool.transfer(id, Account.SEALED);
+        assertEquals(0, pool.blocksIn(Account.OPEN));
+        assertEquals(1, pool.blocksIn(Account.SEALED));
+        assertEquals(2, pool.blocksIn(Account.FREE));
     }
 
     @ParameterizedTest

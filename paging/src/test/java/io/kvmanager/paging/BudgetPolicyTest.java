@@ -36,6 +36,7 @@ class BudgetPolicyTest {
     @RegisterExtension
     final LeakCheck leaks = new LeakCheck();
 
+    /** A policy as text, and what it runs on. */
     record Case(String retention, CacheGeometry geometry, int prompt, double queryScale) {}
 
     static Stream<Case> cases() {
@@ -72,8 +73,12 @@ class BudgetPolicyTest {
     @ParameterizedTest
     @MethodSource("cases")
     void everyHeadKeepsWhatThePaperSays(Case testCase) {
+        compare(builder(testCase.retention(), testCase.geometry()).build(), testCase, 45, leaks);
+    }
+
+    /** Runs a prompt and {@code steps} tokens beside the oracle. */
+    static void compare(KvCacheConfig config, Case testCase, int steps, LeakCheck leaks) {
         CacheGeometry geometry = testCase.geometry();
-        KvCacheConfig config = builder(testCase.retention(), geometry).build();
         try (EngineDouble engine = new EngineDouble(geometry, SEED, 160, testCase.queryScale());
                 KvSequence sequence = leaks.open(config).openSequence()) {
             BudgetOracle oracle = new BudgetOracle((BudgetPolicy) config.retention(), geometry, engine);
@@ -82,7 +87,7 @@ class BudgetPolicyTest {
                 oracle.prompt(layer, testCase.prompt());
             }
             assertSameTokens(oracle, sequence, geometry, "behind the prompt");
-            for (int step = 0; step < 45; step++) {
+            for (int step = 0; step < steps; step++) {
                 int position = sequence.length();
                 engine.token(sequence, (layer, positions) -> oracle.token(layer, position));
                 assertSameTokens(oracle, sequence, geometry, "step " + step);
@@ -117,7 +122,7 @@ class BudgetPolicyTest {
         assertEquals(plan.deviceBytes(), cache.memory().deviceBytesAllocated());
         try (EngineDouble engine = new EngineDouble(geometry, SEED, 160);
                 KvSequence sequence = cache.openSequence()) {
-            engine.prompt(sequence, testCase.prompt());
+            engine.prompt(sequence, testCase.prompt(), (layer, alive, row) -> null);
             for (int layer = 0; layer < geometry.layers(); layer++) {
                 assertEquals(plan.retainedTokensPerLayer().get(layer), sequence.retained(layer));
             }

@@ -60,4 +60,8 @@ class CudaCacheTest extends KvCacheContract {
     protected static Stream<Case> cases() {
         return KvCacheContract.cases().filter(testCase -> TAKEN.contains(testCase.text()));
     }
+
+    protected static Stream<CacheName> names() {
+        return KvCacheContract.names().filter(name -> !name.budgeted()); // see CudaBudgetPolicyTest
+    }
 }

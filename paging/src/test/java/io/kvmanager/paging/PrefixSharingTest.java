@@ -12,10 +12,12 @@ import io.kvmanager.ElementType;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
+import io.kvmanager.Ledger;
 import io.kvmanager.PlacementPolicy;
 import io.kvmanager.PrefixCaching;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.Tier;
+import io.kvmanager.TierBytes;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.testing.EngineDouble;
 import java.util.ArrayList;
@@ -151,6 +153,42 @@ class PrefixSharingTest {
                     0,
                     cache.cachedTokens(PrefixRequest.of(tokens(1)).tenant("a").adapter("lora-1")));
         }
+    }
+
+    @ParameterizedTest
+    @MethodSource("kinds")
+    void tenantsShareNothingThroughSuspension(Kind kind) {
+        KvCacheConfig config = builder(kind).hostBytes(4 << 20).build();
+        try (KvCache cache = KvCache.open(config);
+                EngineDouble engine = new EngineDouble(GEOMETRY, SEED, TOKENS)) {
+            PrefixRequest request = PrefixRequest.of(tokens(150));
+            try (KvSequence a = cache.openSequence(request.tenant("a"))) {
+                engine.prompt(a, 150, (layer, alive, row) -> null);
+                TierBytes alone = used(cache);
+                try (KvSequence b = cache.openSequence(request.tenant("b"))) {
+                    assertEquals(0, b.length());
+                    engine.prompt(b, 150, (layer, alive, row) -> null);
+                    TierBytes both = new TierBytes(2 * alone.device(), 2 * alone.host());
+                    assertEquals(both, used(cache), "each holds its own blocks and homes");
+                    long moved = a.suspend();
+                    assertEquals(moved, b.suspend(), "b's blocks have no copy among a's");
+                    audit(cache);
+                    assertEquals(a.resume(), b.resume());
+                    assertEquals(both, used(cache));
+                    audit(cache);
+                    for (int i = 0; i < 20; i++) { // both outputs are compared with the oracle
+                        engine.token(a);
+                        engine.token(b);
+                    }
+                }
+            }
+        }
+    }
+
+    private static TierBytes used(KvCache cache) {
+        Ledger ledger = cache.ledger();
+        long tileCache = ledger.bytes(Tier.DEVICE, Ledger.Account.TILE_CACHE);
+        return new TierBytes(ledger.usedBytes(Tier.DEVICE) - tileCache, ledger.usedBytes(Tier.HOST));
     }
 
     @ParameterizedTest

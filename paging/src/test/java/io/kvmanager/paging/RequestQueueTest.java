@@ -22,9 +22,11 @@ import io.kvmanager.testing.EngineDouble;
 import io.kvmanager.testing.LeakCheck;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -43,6 +45,7 @@ class RequestQueueTest {
     private final Map<Request, EngineDouble> engines = new HashMap<>();
     private final Map<Request, Long> preemptedAt = new HashMap<>();
     private final List<Request> finished = new ArrayList<>();
+    private final Set<Request> outside = new LinkedHashSet<>(); // submitted and never begun, by arrival
     private long suspensions;
     private long drops;
 
@@ -86,6 +89,7 @@ class RequestQueueTest {
         for (Request request : plan.resumed()) {
             assertEntersBehindADeparture(request, plan);
         }
+        assertWaitsForEarlierOnes(plan);
         for (StepPlan.Prompt prompt : plan.prompts()) {
             assertEntersBehindADeparture(prompt.request(), plan);
             engine(prompt.request()).begunPrompt(prompt.request().sequence(), prompt.tokens());
@@ -104,6 +108,24 @@ class RequestQueueTest {
             }
         }
         return plan;
+    }
+
+    /** First come, first begun: so who waits, waits for the steps of those who came before, and for nobody else. */
+    private void assertWaitsForEarlierOnes(StepPlan plan) {
+        plan.refused().forEach(refusal -> outside.remove(refusal.request()));
+        for (StepPlan.Prompt prompt : plan.prompts()) {
+            if (outside.contains(prompt.request())) {
+                assertEquals(outside.iterator().next(), prompt.request(), "somebody who came later is begun first");
+                outside.remove(prompt.request());
+            }
+        }
+        long first =
+                outside.isEmpty() ? Long.MAX_VALUE : outside.iterator().next().arrival();
+        List<Request> computes = new ArrayList<>(plan.tokens());
+        plan.prompts().forEach(prompt -> computes.add(prompt.request()));
+        assertTrue(
+                computes.stream().allMatch(request -> request.arrival() < first),
+                () -> "request " + first + " waits for one that came later");
     }
 
     private void assertEntersBehindADeparture(Request request, StepPlan plan) {
@@ -154,8 +176,10 @@ class RequestQueueTest {
                 int prompt = 1 + random.nextInt(20);
                 all.add(queue.submit(prompt, random.nextInt(44), random.nextInt(3)));
             }
+            outside.addAll(all);
             runToTheEnd(queue, 60_000);
             assertEquals(clients, finished.size(), "seed " + seed);
+            assertEquals(Set.of(), outside, "all were begun, in the order of their arrival");
             assertTrue(all.stream().allMatch(request -> request.state() == State.FINISHED));
             assertTrue(suspensions + drops > 0, "the cache is too small for what runs");
             assertTrue(hostBlocks > 0 || suspensions == 0);

@@ -1,17 +1,17 @@
 package io.kvmanager.inference.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvmanager.RetentionPolicy.PerLayer;
 import io.kvmanager.inference.evaluation.Calibration;
 import io.kvmanager.inference.evaluation.EntryResult;
-import io.kvmanager.inference.evaluation.MassTable;
 import io.kvmanager.inference.model.Model;
 import io.kvmanager.inference.model.RetentionProfile;
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -57,6 +57,15 @@ final class CalibrateCommand implements Callable<Integer> {
     @Option(names = "--device", paramLabel = "<device>", description = "Default: ${DEFAULT-VALUE}.")
     private String device = "auto";
 
+    @Mixin
+    private final JsonOption json = new JsonOption();
+
+    @Option(
+            names = "--markdown",
+            paramLabel = "<file>",
+            description = "Writes what was predicted and measured to a Markdown file.")
+    private @Nullable String markdown;
+
     CalibrateCommand(Console console) {
         this.console = console;
     }
@@ -68,6 +77,8 @@ final class CalibrateCommand implements Callable<Integer> {
             throw new BadInput("--mass-loss '" + massLoss + "' is not accepted; accepted: 0 to 1");
         }
         OutputFile file = OutputFile.check("--out", out);
+        json.check();
+        OutputFile markdownFile = markdown == null ? null : OutputFile.check("--markdown", markdown);
         Model loaded = model.load();
         PerLayer policy = PerLayer.of("profile", List.of(1.));
         Calibration calibration =
@@ -77,33 +88,20 @@ final class CalibrateCommand implements Callable<Integer> {
         try (Progress progress = new Progress(console)) {
             result = calibration.run(questions, seed, progress::step);
         }
-        print(result, System.nanoTime() - start);
+        long nanos = System.nanoTime() - start;
+        CalibrationTable table = new CalibrationTable(result);
+        table.print(console, nanos);
+        if (json.wanted()) {
+            ObjectNode root = Json.envelope("calibrate", result.verified().device(), loaded);
+            table.addRun(root, nanos);
+            json.write(root);
+        }
+        if (markdownFile != null) {
+            markdownFile.write(table.markdown());
+        }
         RetentionProfile.write(file.path(), result.profile(), remarks(loaded, result));
         console.line("written to " + file.path());
         return 0;
-    }
-
-    private void print(Calibration.Result result, long nanos) {
-        MassTable mass = result.mass();
-        List<String> titles = new ArrayList<>(List.of("layer", "keeps"));
-        mass.shares().forEach(share -> titles.add("at " + ComparisonTable.number("%.2f", share)));
-        TextTable table = new TextTable(titles.toArray(String[]::new));
-        for (int layer = 0; layer < mass.lost().size(); layer++) {
-            List<String> cells = new ArrayList<>();
-            cells.add(String.valueOf(layer));
-            cells.add(ComparisonTable.number("%.2f", result.profile().shares().get(layer)));
-            mass.lost().get(layer).forEach(lost -> cells.add(ComparisonTable.number("%.3f", 1 - lost)));
-            table.row(cells.toArray(String[]::new));
-        }
-        EntryResult verified = result.verified();
-        console.line("attention mass kept, the smaller of prose and answers, by share of the tokens kept");
-        table.print(console, "");
-        console.line("");
-        console.line("on text and " + verified.answers().size() + " questions held back: keeps "
-                + ComparisonTable.percent(verified.retainedShare()) + " of the tokens, perplexity x "
-                + ComparisonTable.number("%.4f", verified.perplexityRatio()) + ", answers "
-                + ComparisonTable.percent(verified.recallOfFull()) + " of what full answers; "
-                + ComparisonTable.number("%.0f", nanos / 1e9) + " s");
     }
 
     private Map<String, Object> remarks(Model loaded, Calibration.Result result) {

@@ -3,17 +3,33 @@ package io.kvmanager.inference.cli;
 import java.util.List;
 
 /** A picture as SVG, with its title and what it shows in words. */
-public sealed interface Chart permits BarChart, LayerChart, PointChart {
+public sealed interface Chart permits BarChart, FrontChart, GridChart, LayerChart, PointChart {
+
+    /** Pictures above this width are drawn smaller than they are on a narrow page, where their letters have to grow. */
+    int WIDE = 400;
 
     /** The legend where there is one, and the picture. */
     String html();
 
-    /** How a mark is coloured: the subject of the report, its companion, the rest, a warning. */
+    /** How a mark is coloured: the subject of the report, its companion, the rest, a warning; or just told apart. */
     enum Tone {
         MAIN,
         SECOND,
         REST,
-        BAD;
+        BAD,
+        BLUE,
+        PLUM,
+        OLIVE,
+        ROSE,
+        SKY,
+        CLAY,
+        INK;
+
+        /** One of those that only tell apart, or the companion's; the same again behind the last. */
+        static Tone apart(int index) {
+            Tone[] tones = {SECOND, BLUE, PLUM, BAD, OLIVE, SKY, ROSE, CLAY, INK, REST};
+            return tones[index % tones.length];
+        }
 
         /** The style's name for it. */
         String style() {
@@ -23,7 +39,8 @@ public sealed interface Chart permits BarChart, LayerChart, PointChart {
 
     /** Opens a picture of the given size; {@code words} say what it shows. */
     static String open(int width, int height, String title, String words) {
-        return "<svg viewBox=\"0 0 " + width + " " + height + "\" role=\"img\" aria-label=\""
+        String wide = width > WIDE ? "class=\"wide\" " : "";
+        return "<svg " + wide + "viewBox=\"0 0 " + width + " " + height + "\" role=\"img\" aria-label=\""
                 + Html.escape(title + ": " + words) + "\">\n<title>" + Html.escape(title) + "</title>\n<desc>"
                 + Html.escape(words) + "</desc>\n";
     }

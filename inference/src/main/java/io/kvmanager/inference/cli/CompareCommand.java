@@ -12,6 +12,7 @@ import io.kvmanager.inference.model.Model;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -27,6 +28,12 @@ import picocli.CommandLine.Option;
 final class CompareCommand implements Callable<Integer> {
     private static final String CACHES =
             "full,paged,local,pyramid[retention=paper-7b],pyramid[retention=half]," + "pyramid,kcache,pyramid+kcache";
+
+    /** Each fitted to every budget, beside what is not fitted. */
+    private static final String SWEEP = "full,local=local[budget={.02..1}],h2o=h2o[budget={.02..1}],"
+        + "snapkv=snapkv[budget={.02..1}],pyramidkv=pyramidkv[budget={.02..1}],tova=tova[budget={.02..1}],quest,"
+        + "paper=pyramid[retention=pyramid(curve=cosine,d={.02..1},recent=.1)],"
+        + "pyramid=pyramid[retention=profile^{8.0..0}],kcache,pyramid+kcache=pyramid+kcache[retention=profile^{8.0..0}]";
 
     private final Console console;
 
@@ -61,10 +68,16 @@ final class CompareCommand implements Callable<Integer> {
     @Option(
             names = "--caches",
             paramLabel = "<list>",
-            description = "Caches, each with settings of its own where wanted: name[key=value,...], such as "
-                    + "h2o[budget=0.3]; also snapkv, pyramidkv, tova, quest. "
-                    + "Default: ${DEFAULT-VALUE}.")
-    private String caches = CACHES;
+            description = "Caches, each with a label and settings of its own where wanted: label=name[key=value,...]. "
+                    + "Default: " + CACHES + "; with --budgets: " + SWEEP + ".")
+    private @Nullable String caches;
+
+    @Option(
+            names = "--budgets",
+            paramLabel = "<list>",
+            description = "Device bytes as shares of what full holds, such as 0.3,0.46,0.6: each cache with a range "
+                    + "{least..most} among its settings is fitted to each.")
+    private @Nullable String budgets;
 
     @Option(
             names = "--recall",
@@ -79,6 +92,13 @@ final class CompareCommand implements Callable<Integer> {
                     + "Default: ${DEFAULT-VALUE}.")
     private int questions = 28;
 
+    @Option(
+            names = "--filling-questions",
+            paramLabel = "<n>",
+            description = "Further ones whose prompts fill the model's context, the fact at several depths. "
+                    + "Default: ${DEFAULT-VALUE}.")
+    private int fillingQuestions = 5;
+
     @Option(names = "--seed", paramLabel = "<n>", description = "Of these questions. Default: ${DEFAULT-VALUE}.")
     private long seed = 1;
 
@@ -91,6 +111,12 @@ final class CompareCommand implements Callable<Integer> {
     @Option(names = "--report", paramLabel = "<file>", description = "Writes the comparison to an HTML file.")
     private @Nullable String report;
 
+    @Option(
+            names = "--markdown",
+            paramLabel = "<file>",
+            description = "Writes the comparison's tables to a Markdown file.")
+    private @Nullable String markdown;
+
     CompareCommand(Console console) {
         this.console = console;
     }
@@ -101,10 +127,12 @@ final class CompareCommand implements Callable<Integer> {
         BadInput.requireAtLeast("--new-tokens", newTokens, 1);
         BadInput.requireAtLeast("--windows", windows, 1);
         BadInput.requireAtLeast("--questions", questions, 0);
+        BadInput.requireAtLeast("--filling-questions", fillingQuestions, 0);
         List<CacheEntry> entries = entries();
         Map<String, String> common = settings.pairs();
         json.check();
         OutputFile reportFile = report == null ? null : OutputFile.check("--report", report);
+        OutputFile markdownFile = markdown == null ? null : OutputFile.check("--markdown", markdown);
         Model loaded = model.load();
         checkContext(loaded);
         checkSettings(loaded, entries, common);
@@ -119,22 +147,58 @@ final class CompareCommand implements Callable<Integer> {
         if (json.wanted()) {
             ObjectNode root = Json.envelope("compare", results.getFirst().device(), loaded);
             root.put("promptTokens", promptTokens).put("newTokens", newTokens).put("windows", windows);
-            results.forEach(result -> ComparisonTable.addRun(root, result));
+            results.forEach(result -> ComparisonJson.addRun(root, result));
             json.write(root);
         }
         if (reportFile != null) {
             reportFile.write(ComparisonReport.html(loaded, results, windows, promptTokens, newTokens));
             console.line("Report: " + reportFile.path());
         }
+        if (markdownFile != null) {
+            markdownFile.write(ComparisonMarkdown.text(results));
+        }
         return 0;
     }
 
+    /** The caches listed, those with a range once per budget. */
     private List<CacheEntry> entries() {
+        List<Double> shares = budgets();
+        String list = caches != null ? caches : shares.isEmpty() ? CACHES : SWEEP;
+        List<CacheEntry> entries = new ArrayList<>();
         try {
-            return CacheEntry.parseList(caches);
+            for (CacheEntry entry : CacheEntry.parseList(list)) {
+                if (!entry.hasRange()) {
+                    entries.add(entry);
+                } else if (shares.isEmpty()) {
+                    throw new BadInput("--caches " + entry.series() + " has a range, which --budgets fits; give both");
+                } else {
+                    shares.forEach(share -> entries.add(entry.withBudget(share)));
+                }
+            }
         } catch (IllegalArgumentException e) {
             throw BadInput.of("--caches", e);
         }
+        return entries;
+    }
+
+    private List<Double> budgets() {
+        List<Double> shares = new ArrayList<>();
+        if (budgets == null) {
+            return shares;
+        }
+        for (String text : budgets.split(",", -1)) {
+            String accepted =
+                    "--budgets '" + text.strip() + "' is not accepted; accepted: numbers above 0, such as 0.46";
+            try {
+                shares.add(Double.parseDouble(text.strip()));
+            } catch (NumberFormatException e) {
+                throw new BadInput(accepted);
+            }
+            if (!(shares.getLast() > 0 && shares.getLast() < CacheEntry.UNLIMITED)) {
+                throw new BadInput(accepted);
+            }
+        }
+        return shares;
     }
 
     private void checkContext(Model loaded) {
@@ -175,12 +239,18 @@ final class CompareCommand implements Callable<Integer> {
     }
 
     private List<RecallQuestion> questions(Model loaded, EvaluationText passages) {
+        RecallQuestions maker = new RecallQuestions(loaded, passages);
+        List<RecallQuestion> asked = new ArrayList<>();
         try {
-            return recall == null
-                    ? new RecallQuestions(loaded, passages).make(questions, seed)
-                    : RecallFile.read(Path.of(recall), loaded);
+            asked.addAll(recall == null ? maker.make(questions, seed) : RecallFile.read(Path.of(recall), loaded));
         } catch (IllegalArgumentException e) {
             throw BadInput.of(recall == null ? "--questions" : "--recall", e);
         }
+        try {
+            asked.addAll(maker.makeFilling(fillingQuestions, seed));
+        } catch (IllegalArgumentException e) {
+            throw BadInput.of("--filling-questions", e);
+        }
+        return asked;
     }
 }

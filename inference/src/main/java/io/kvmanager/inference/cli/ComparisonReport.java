@@ -28,10 +28,14 @@ final class ComparisonReport {
                         + "Every window and every question has a cache of its own.");
         report.section("Memory and quality", ComparisonTable.LEGEND + ".");
         report.table(ComparisonTable.QUALITY, rows(results, ComparisonTable::qualityCells), ComparisonTable.CHOSEN);
+        ComparisonCharts charts = new ComparisonCharts(results);
+        charts.add(report);
         report.section(
                 "Device memory",
                 "Bytes at peak; the dashed line is what full holds, " + ByteSize.format(full.fullBytes()) + ".");
         report.chart(memory(results));
+        report.section("Attention", ComparisonTable.ATTENTION_LEGEND + ".");
+        report.table(ComparisonTable.ATTENTION, rows(results, ComparisonTable::attentionCells), ComparisonTable.CHOSEN);
         report.section("Speed and fetching", "On this machine; bytes fetched are summed over the windows.");
         report.table(ComparisonTable.WORK, rows(results, ComparisonTable::workCells), ComparisonTable.CHOSEN);
         report.section("Configuration", "Effective settings of every cache.");

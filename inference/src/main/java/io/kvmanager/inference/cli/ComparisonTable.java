@@ -1,13 +1,14 @@
 package io.kvmanager.inference.cli;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.kvmanager.ByteSize;
 import io.kvmanager.CacheName;
+import io.kvmanager.inference.evaluation.AttentionLoss;
 import io.kvmanager.inference.evaluation.EntryResult;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
-/** The outcome of a comparison: on the terminal, and as the runs of a JSON object. */
+/** The outcome of a comparison as rows of text. */
 final class ComparisonTable {
     /** Headings of {@link #qualityCells}. */
     static final List<String> QUALITY = List.of(
@@ -24,9 +25,13 @@ final class ComparisonTable {
             "host",
             "kept");
 
+    /** Headings of {@link #attentionCells}. */
+    static final List<String> ATTENTION =
+            List.of("cache", "error", "at most", "of held", "at most", "dropped mass", "missed mass", "greedy", "of", "bound", "slack", "p99", "violations");
+
     /** Headings of {@link #workCells}. */
     static final List<String> WORK =
-            List.of("cache", "prefill tok/s", "decode tok/s", "fetched", "hits", "missed mass", "layers keep");
+            List.of("cache", "prefill tok/s", "decode tok/s", "fetched", "hits", "layers keep");
 
     /** Label of the row that is stressed. */
     static final String CHOSEN = CacheName.PYRAMID_KCACHE.toString();
@@ -35,6 +40,12 @@ final class ComparisonTable {
     static final String LEGEND =
             "share, allocated: device bytes at peak, and taken at open, over what full holds for the "
                     + "same tokens; kept: tokens per layer, mean; of full's: of the answers that full gets right";
+
+    /** What the columns of {@link #ATTENTION} mean. */
+    static final String ATTENTION_LEGEND =
+            "error: of attention outputs against double precision over all tokens that a layer was given, relative,"
+                + " mean; of held: the same over the tokens still held; greedy: tokens written before the first that"
+                + " full chooses otherwise; bound: largest that was promised against what is held; slack: bound over error, median";
 
     private ComparisonTable() {}
 
@@ -45,16 +56,21 @@ final class ComparisonTable {
                 + ByteSize.format(full.fullBytes()));
         console.line("");
         TextTable quality = new TextTable(QUALITY.toArray(String[]::new));
+        TextTable attention = new TextTable(ATTENTION.toArray(String[]::new));
         TextTable work = new TextTable(WORK.toArray(String[]::new));
         for (EntryResult result : results) {
             quality.row(qualityCells(result).toArray(String[]::new));
+            attention.row(attentionCells(result).toArray(String[]::new));
             work.row(workCells(result).toArray(String[]::new));
         }
         quality.print(console, CHOSEN);
         console.line("");
+        attention.print(console, CHOSEN);
+        console.line("");
         work.print(console, CHOSEN);
         console.line("");
         console.line(console.dim(LEGEND));
+        console.line(console.dim(ATTENTION_LEGEND));
     }
 
     static List<String> workCells(EntryResult result) {
@@ -64,8 +80,26 @@ final class ComparisonTable {
                 number("%.0f", result.decodeTokensPerSecond()),
                 ByteSize.format(result.fetch().bytesFetched()),
                 selects(result) ? percent(result.fetch().hitRatio()) : "-",
-                percent(result.fetch().missedMassMean()),
                 RunLengths.of(result.retainedTokensPerLayer()));
+    }
+
+    static List<String> attentionCells(EntryResult result) {
+        AttentionLoss attention = result.attention();
+        Optional<AttentionLoss.Bounds> bounds = attention.bounds();
+        return List.of(
+                result.entry().label(),
+                number("%.5f", attention.errorMean()),
+                number("%.3f", attention.errorMax()),
+                number("%.5f", attention.fetchErrorMean()),
+                number("%.3f", attention.fetchErrorMax()),
+                percent(attention.droppedMassMean()),
+                percent(result.fetch().missedMassMean()),
+                number("%.0f", result.greedy().agreementMean()),
+                number("%.0f", result.greedy().tokensMean()),
+                bounds.map(found -> number("%.4f", found.max())).orElse("-"),
+                bounds.map(found -> number("%.1f", found.slackMedian())).orElse("-"),
+                bounds.map(found -> number("%.1f", found.slackP99())).orElse("-"),
+                bounds.map(found -> String.valueOf(found.violations())).orElse("-"));
     }
 
     static List<String> qualityCells(EntryResult result) {
@@ -84,8 +118,9 @@ final class ComparisonTable {
                 percent(result.retainedShare()));
     }
 
-    private static boolean selects(EntryResult result) {
-        return result.fetch().tilesHit() + result.fetch().tilesMissed() > 0;
+    /** Whether a cache chooses what it reads. */
+    static boolean selects(EntryResult result) {
+        return result.fetch().tilesSelected() > 0 || result.fetch().tiles() > 0;
     }
 
     static String number(String format, double value) {
@@ -94,41 +129,5 @@ final class ComparisonTable {
 
     static String percent(double share) {
         return number("%.1f %%", 100 * share);
-    }
-
-    /** Adds a result to the runs of an envelope. */
-    static void addRun(ObjectNode envelope, EntryResult result) {
-        ObjectNode run = Json.addRun(
-                envelope,
-                new Json.Run(
-                        result.entry().cache(),
-                        result.config().toString(),
-                        result.memory().deviceBytesPeak(),
-                        result.memory().hostBytesPeak(),
-                        result.fullBytes(),
-                        result.retainedTokensPerLayer(),
-                        result.fetch().bytesFetched(),
-                        result.prefillTokensPerSecond(),
-                        result.decodeTokensPerSecond()));
-        run.put("entry", result.entry().label());
-        run.put("deviceBytesAllocated", result.memory().deviceBytesAllocated());
-        run.put("deviceShare", result.deviceShare());
-        run.put("allocatedShare", result.allocatedShare());
-        run.put("retainedShare", result.retainedShare());
-        run.put("perplexity", result.perplexity());
-        run.put("perplexityRatio", result.perplexityRatio());
-        run.put("topOneAgreement", result.topOneAgreement());
-        run.put("klMean", result.klMean());
-        run.put("missedMassMean", result.fetch().missedMassMean());
-        if (selects(result)) {
-            run.put("tileHitRatio", result.fetch().hitRatio());
-        }
-        if (!result.answers().isEmpty()) {
-            run.put("questions", result.answers().size());
-            run.put("recall", result.recall());
-            if (!Double.isNaN(result.recallOfFull())) {
-                run.put("recallOfFull", result.recallOfFull());
-            }
-        }
     }
 }

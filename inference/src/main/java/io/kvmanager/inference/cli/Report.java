@@ -108,7 +108,8 @@ public final class Report {
 
     /** Charts side by side where there is room, each with a heading. */
     Report charts(Map<String, Chart> charts) {
-        body.append("<div class=\"columns\">\n");
+        boolean narrow = charts.values().stream().allMatch(chart -> chart instanceof LayerChart);
+        body.append(narrow ? "<div class=\"columns\">\n" : "<div class=\"columns broad\">\n");
         charts.forEach((heading, chart) -> body.append("<div class=\"panel\">\n<h3>")
                 .append(Html.escape(heading))
                 .append("</h3>\n")

@@ -2,25 +2,21 @@ package io.kvmanager.inference.evaluation;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.ElementType;
-import io.kvmanager.FetchReport;
 import io.kvmanager.KvSequence;
 import io.kvmanager.RowSelection;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * A sequence that hands everything on to another one and keeps a copy of what layer attention works on: K and V of
- * every token, as BF16, the newest queries of the prompt, and every query behind it.
- *
- * <p>The other sequence must compute every row in every layer. Closing closes it.
+ * Keeps a copy of what layer attention works on: K and V of every token, as BF16, the newest queries of the prompt, and
+ * every query behind it. The sequence must compute every row in every layer.
  */
-final class AttentionRecorder implements KvSequence {
+final class AttentionRecorder extends WatchedSequence {
     /** Newest queries of the prompt that are kept, at most. */
     static final int PROMPT_QUERIES = 64;
 
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
-    private final KvSequence sequence;
     private final RecordedLayer[] layers;
     private int prompt;
 
@@ -30,7 +26,7 @@ final class AttentionRecorder implements KvSequence {
      * @param sequence an empty sequence of {@code full}
      */
     AttentionRecorder(KvSequence sequence, CacheGeometry geometry, int tokens) {
-        this.sequence = sequence;
+        super(sequence);
         layers = new RecordedLayer[geometry.layers()];
         for (int layer = 0; layer < layers.length; layer++) {
             layers[layer] = new RecordedLayer(geometry, tokens);
@@ -49,17 +45,14 @@ final class AttentionRecorder implements KvSequence {
 
     @Override
     public void beginPrompt(int tokens) {
-        if (sequence.length() > 0) {
-            throw new IllegalStateException("only a first prompt is recorded");
-        }
+        super.beginPrompt(tokens);
         prompt = tokens;
-        sequence.beginPrompt(tokens);
     }
 
     @Override
     public RowSelection attendPrompt(
             int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
-        RowSelection selection = sequence.attendPrompt(layer, rows, q, k, v, out);
+        RowSelection selection = super.attendPrompt(layer, rows, q, k, v, out);
         if (!selection.keepsAll()) {
             throw new IllegalStateException("layer " + layer + " dropped rows; record full");
         }
@@ -70,55 +63,10 @@ final class AttentionRecorder implements KvSequence {
     }
 
     @Override
-    public void beginToken() {
-        sequence.beginToken();
-    }
-
-    @Override
     public void attend(int layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
-        sequence.attend(layer, q, k, v, out);
+        super.attend(layer, q, k, v, out);
         layers[layer].append(1, k, v);
         layers[layer].appendQueries(0, 1, q);
-    }
-
-    @Override
-    public void commit() {
-        sequence.commit();
-    }
-
-    @Override
-    public int length() {
-        return sequence.length();
-    }
-
-    @Override
-    public int retained(int layer) {
-        return sequence.retained(layer);
-    }
-
-    @Override
-    public int[] positions(int layer) {
-        return sequence.positions(layer);
-    }
-
-    @Override
-    public KvSequence fork() {
-        throw new UnsupportedOperationException("a recorded sequence is not forked");
-    }
-
-    @Override
-    public void truncate(int length) {
-        throw new UnsupportedOperationException("a recorded sequence is not truncated");
-    }
-
-    @Override
-    public FetchReport fetchReport() {
-        return sequence.fetchReport();
-    }
-
-    @Override
-    public void close() {
-        sequence.close();
     }
 
     /** {@code elements} F32 of {@code from} as BF16. */

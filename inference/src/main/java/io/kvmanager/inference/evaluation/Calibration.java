@@ -18,7 +18,8 @@ import java.util.stream.Collectors;
  *   <li>Prose and recall questions run once under {@code full} and are recorded. From exact attention weights follows
  *       the mass that later steps pay to what a layer would not have kept, for each candidate share.
  *   <li>{@link ShareChooser} picks the shares; its trial answers the recorded questions as the pruned cache would.
- *   <li>The real pruned cache runs prose and questions that took no part in the choice.
+ *   <li>The real pruned cache runs the prose again, which says what to expect, and then prose and questions that took no
+ *       part in the choice.
  * </ol>
  */
 public final class Calibration {
@@ -43,9 +44,24 @@ public final class Calibration {
      * @param profile the chosen shares
      * @param mass what steps of prose or answers miss, whichever is more
      * @param calibrationQuestions questions that {@code full} answers right and the choice had to keep
+     * @param predicted what follows for text of the same kind
      * @param verified the real cache with the profile, on prose and questions that took no part
      */
-    public record Result(PerLayer profile, MassTable mass, int calibrationQuestions, EntryResult verified) {}
+    public record Result(
+            PerLayer profile, MassTable mass, int calibrationQuestions, Prediction predicted, EntryResult verified) {}
+
+    /**
+     * What the chosen shares cost where they were chosen.
+     *
+     * @param droppedMassPerLayer attention mass that steps of prose pay to what a layer no longer holds, of the prompt
+     *     and of what followed it, 0..1
+     * @param recallOfFull share of the questions that {@code full} answers, 0..1; NaN where that is none
+     */
+    public record Prediction(List<Double> droppedMassPerLayer, double recallOfFull) {
+        public Prediction {
+            droppedMassPerLayer = List.copyOf(droppedMassPerLayer);
+        }
+    }
 
     /**
      * Prepares a calibration.
@@ -88,6 +104,7 @@ public final class Calibration {
         MassTable table;
         List<Double> shares;
         int kept;
+        double predictedRecall;
         try (RecallCheck check = new RecallCheck(model, asked)) {
             List<RecordedQuestion> recorded = new ArrayList<>();
             for (int i = 0; i < questions; i++) {
@@ -101,15 +118,22 @@ public final class Calibration {
             progress.step("choosing shares", WINDOWS + questions, steps);
             table = LostMass.larger(prose.table(), recall.table());
             shares = new ShareChooser(table, tolerance, candidate -> holds(candidate, recorded, check)).choose();
+            List<Double> chosen = shares;
+            predictedRecall = (double) recorded.stream()
+                            .filter(question -> question.answersRight(check, chosen))
+                            .count()
+                    / kept;
         }
-        PerLayer profile = withShares(shares);
+        PerLayer profile = CacheEntry.withShares(policy, "profile", shares);
         int done = WINDOWS + 2 * questions;
+        EntryResult seen = verify(profile, List.of(windows.get(0), windows.get(2)), List.of(), (what, at, of) -> {});
+        Prediction predicted = new Prediction(seen.attention().droppedMassPerLayer(), predictedRecall);
         EntryResult verified = verify(
                 profile,
                 List.of(windows.get(1), windows.get(3)),
                 heldBack,
                 (what, at, of) -> progress.step("verifying: " + what, done + at, steps));
-        return new Result(profile, table, kept, verified);
+        return new Result(profile, table, kept, predicted, verified);
     }
 
     private void recordProse(EvaluationText.Window window, LostMass lost) {
@@ -139,16 +163,6 @@ public final class Calibration {
 
     private KvCacheConfig full(int promptTokens, int tokens) {
         return CacheEntry.FULL.config(model, promptTokens, tokens, Map.of(), device);
-    }
-
-    private PerLayer withShares(List<Double> shares) {
-        return new PerLayer(
-                "profile",
-                shares,
-                policy.recentTokens(),
-                policy.sinkTokens(),
-                policy.observationQueries(),
-                policy.poolingWidth());
     }
 
     private EntryResult verify(

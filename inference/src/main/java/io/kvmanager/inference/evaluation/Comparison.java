@@ -4,12 +4,16 @@ import io.kvmanager.CacheName;
 import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
+import io.kvmanager.inference.DecodeLoop;
+import io.kvmanager.inference.Generation;
+import io.kvmanager.inference.Sampler;
 import io.kvmanager.inference.Score;
 import io.kvmanager.inference.Scoring;
 import io.kvmanager.inference.model.Model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs caches over the same windows and questions. {@code full} goes first and is the oracle; every window and every
@@ -68,7 +72,7 @@ public final class Comparison {
         }
         oracles.clear();
         List<EntryResult> results = new ArrayList<>();
-        int perEntry = windows.size() + questions.size();
+        int perEntry = 2 * windows.size() + questions.size();
         for (int i = 0; i < ordered.size(); i++) {
             CacheEntry entry = ordered.get(i);
             int before = i * perEntry;
@@ -86,40 +90,31 @@ public final class Comparison {
 
     private EntryResult measure(CacheEntry entry, List<EntryResult> before, EvaluationProgress progress) {
         KvCacheConfig config = windowConfig(entry);
-        warmUp(config);
-        WindowTally tally = new WindowTally();
+        WindowTally tally = new WindowTally(config.geometry());
         for (int i = 0; i < windows.size(); i++) {
             progress.step(entry.label() + ", window " + (i + 1), i, 0);
-            window(config, i, tally);
+            score(config, i, tally);
         }
-        List<Boolean> answers = answers(entry, progress);
-        EntryResult full = before.isEmpty() ? null : before.getFirst();
-        return tally.result(
-                entry,
-                config,
-                full == null ? tally.perplexity() : full.perplexity(),
-                config.maxSequenceTokens() - 1,
-                answers,
-                full == null ? answers : full.answers());
+        for (int i = 0; i < windows.size(); i++) {
+            progress.step(entry.label() + ", continuation " + (i + 1), windows.size() + i, 0);
+            goOn(config, i, before.isEmpty(), tally);
+        }
+        List<RecallAnswer> answers = answers(entry, before.isEmpty() ? null : before.getFirst(), progress);
+        double perplexityOfFull =
+                before.isEmpty() ? tally.perplexity() : before.getFirst().perplexity();
+        return tally.result(entry, config, perplexityOfFull, config.maxSequenceTokens() - 1, answers);
     }
 
-    /** One window that is not counted: an entry's first tokens are slow because nothing is compiled yet. */
-    private void warmUp(KvCacheConfig config) {
-        EvaluationText.Window window = windows.getFirst();
-        try (KvCache cache = KvCache.open(config);
-                KvSequence sequence = cache.openSequence()) {
-            Scoring.teacherForced(model, sequence, window.prompt(), window.next());
-        }
-    }
-
-    private void window(KvCacheConfig config, int index, WindowTally tally) {
+    /** Teacher-forced, and every attention checked; nobody looks at the clock here. */
+    private void score(KvCacheConfig config, int index, WindowTally tally) {
         EvaluationText.Window window = windows.get(index);
         boolean isOracle = oracles.size() == index;
         OracleWindow oracle = isOracle ? new OracleWindow(window.tokens() - window.promptTokens()) : oracles.get(index);
         double[] divergence = {0};
         try (KvCache cache = KvCache.open(config);
                 KvSequence sequence = cache.openSequence()) {
-            Score score = Scoring.teacherForced(model, sequence, window.prompt(), window.next(), (step, logits) -> {
+            AttentionAudit audit = new AttentionAudit(sequence, config.geometry(), window.tokens(), tally.audit());
+            Score score = Scoring.teacherForced(model, audit, window.prompt(), window.next(), (step, logits) -> {
                 if (isOracle) {
                     oracle.keep(step, logits);
                 } else {
@@ -135,17 +130,41 @@ public final class Comparison {
         }
     }
 
-    private List<Boolean> answers(CacheEntry entry, EvaluationProgress progress) {
-        List<Boolean> answers = new ArrayList<>();
+    /** The greedy continuation. What the JIT compiler does first has happened in {@link #score}, so this is timed. */
+    private void goOn(KvCacheConfig config, int index, boolean isOracle, WindowTally tally) {
+        EvaluationText.Window window = windows.get(index);
+        OracleWindow oracle = oracles.get(index);
+        try (KvCache cache = KvCache.open(config);
+                KvSequence sequence = cache.openSequence()) {
+            int tokens = window.tokens() - window.promptTokens();
+            Generation text = DecodeLoop.generate(model, sequence, window.prompt(), tokens, Sampler.greedy(), id -> {});
+            if (isOracle) {
+                oracle.greedy(text.ids());
+            }
+            tally.add(text, oracle);
+        }
+    }
+
+    private List<RecallAnswer> answers(CacheEntry entry, @Nullable EntryResult full, EvaluationProgress progress) {
+        List<RecallAnswer> answers = new ArrayList<>();
         try (RecallCheck check = new RecallCheck(model, questions)) {
             for (RecallQuestion question : questions) {
-                progress.step(entry.label() + ", question " + (answers.size() + 1), windows.size() + answers.size(), 0);
+                int index = answers.size();
+                progress.step(entry.label() + ", question " + (index + 1), 2 * windows.size() + index, 0);
                 KvCacheConfig config =
                         entry.config(model, question.promptTokens() - 1, question.tokens(), settings, device);
                 try (KvCache cache = KvCache.open(config);
                         KvSequence sequence = cache.openSequence()) {
                     check.prefill(sequence, question);
-                    answers.add(check.answersRight(sequence, question));
+                    boolean right = check.answersRight(sequence, question);
+                    double share =
+                            (double) cache.memory().deviceBytesPeak() / config.fullBytes(config.maxSequenceTokens());
+                    answers.add(new RecallAnswer(
+                            question.distance(),
+                            question.depth(),
+                            right,
+                            full == null ? right : full.answers().get(index).right(),
+                            share));
                 }
             }
         }

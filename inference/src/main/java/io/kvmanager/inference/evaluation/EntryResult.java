@@ -15,14 +15,15 @@ import java.util.List;
  * @param perplexityRatio over that of {@code full}
  * @param topOneAgreement share of steps whose largest logit is that of {@code full}, 0..1
  * @param klMean mean Kullback-Leibler divergence from {@code full}'s distribution, nats
+ * @param attention how far attention outputs are from exact ones
+ * @param greedy greedy continuations beside those of {@code full}
  * @param memory bytes, at most over the windows
  * @param windowTokens tokens that a window's sequence held in the end
  * @param retainedTokensPerLayer slots of each layer at the end of a window
  * @param fetch what value fetching did, sums and means over the windows
  * @param prefillTokensPerSecond prompt tokens a second
  * @param decodeTokensPerSecond decode steps a second
- * @param answers whether each recall question was answered right
- * @param answersOfFull the same of {@code full}
+ * @param answers to the recall questions
  */
 public record EntryResult(
         CacheEntry entry,
@@ -32,19 +33,27 @@ public record EntryResult(
         double perplexityRatio,
         double topOneAgreement,
         double klMean,
+        AttentionLoss attention,
+        Greedy greedy,
         MemoryUse memory,
         int windowTokens,
         List<Integer> retainedTokensPerLayer,
         FetchReport fetch,
         double prefillTokensPerSecond,
         double decodeTokensPerSecond,
-        List<Boolean> answers,
-        List<Boolean> answersOfFull) {
+        List<RecallAnswer> answers) {
+
+    /**
+     * Greedy continuations of the windows' prompts.
+     *
+     * @param agreementMean tokens before the first that {@code full} chose otherwise, mean over the windows
+     * @param tokensMean tokens that {@code full} wrote, mean over the windows
+     */
+    public record Greedy(double agreementMean, double tokensMean) {}
 
     public EntryResult {
         retainedTokensPerLayer = List.copyOf(retainedTokensPerLayer);
         answers = List.copyOf(answers);
-        answersOfFull = List.copyOf(answersOfFull);
     }
 
     /** Bytes that {@code full} holds for a window. */
@@ -73,20 +82,12 @@ public record EntryResult(
 
     /** Share of the recall questions answered right, 0..1; NaN without questions. */
     public double recall() {
-        return answers.isEmpty() ? Double.NaN : (double) right(answers) / answers.size();
+        long right = answers.stream().filter(RecallAnswer::right).count();
+        return answers.isEmpty() ? Double.NaN : (double) right / answers.size();
     }
 
     /** Share answered right of what {@code full} answers right, 0..1; NaN where that is nothing. */
     public double recallOfFull() {
-        int both = 0;
-        for (int i = 0; i < answers.size(); i++) {
-            both += answers.get(i) && answersOfFull.get(i) ? 1 : 0;
-        }
-        return (double) both / right(answersOfFull);
-    }
-
-    /** Answers that are right. */
-    public static int right(List<Boolean> answers) {
-        return (int) answers.stream().filter(answer -> answer).count();
+        return answers.isEmpty() ? Double.NaN : RecallAnswer.all(answers).recallOfFull();
     }
 }

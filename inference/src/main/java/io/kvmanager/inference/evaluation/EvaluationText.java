@@ -11,10 +11,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
 
 /** A text as token ids, without a start token, and the windows and passages taken from it. */
 public final class EvaluationText {
+    private static final String DOCUMENT_END = Pattern.quote("<|endoftext|>");
+
     private final String name;
     private final int startId;
     private final int[] ids;
@@ -75,10 +79,13 @@ public final class EvaluationText {
         }
     }
 
-    /** Takes a text; line ends become {@code \n}. */
+    /**
+     * Takes a text; line ends become {@code \n}. Where it holds several documents, each but the first begins behind
+     * {@code <|endoftext|>}, for which the model's start token stands where it has one.
+     */
     public static EvaluationText of(String name, String text, Model model) {
         String clean = text.replace("\uFEFF", "").replace("\r\n", "\n");
-        int[] ids = encode(model, clean);
+        int[] ids = encodeDocuments(model, clean);
         List<Integer> starts = new ArrayList<>();
         boolean behindLineEnd = true;
         for (int i = 0; i < ids.length; i++) {
@@ -91,6 +98,22 @@ public final class EvaluationText {
         }
         int[] lineStarts = starts.stream().mapToInt(Integer::intValue).toArray();
         return new EvaluationText(name, model.config().startId(), ids, lineStarts);
+    }
+
+    private static int[] encodeDocuments(Model model, String text) {
+        String[] documents = text.split(DOCUMENT_END, -1);
+        if (documents.length == 1) {
+            return encode(model, text);
+        }
+        int startId = model.config().startId();
+        int[] boundary = startId == ModelConfig.NO_TOKEN ? new int[0] : new int[] {startId};
+        return Arrays.stream(documents)
+                .map(String::strip)
+                .filter(document -> !document.isEmpty())
+                .flatMapToInt(document ->
+                        IntStream.concat(Arrays.stream(boundary), Arrays.stream(encode(model, document + "\n"))))
+                .skip(boundary.length) // what begins with the text begins with the window's own start token
+                .toArray();
     }
 
     /** Ids of a piece of text, without a start token. */

@@ -4,9 +4,13 @@ import io.kvmanager.inference.Score;
 import io.kvmanager.inference.Scoring;
 import java.util.List;
 
-/** What {@code full} said at every step of a window: its log-probabilities, {@code [step][vocabulary]}. */
+/**
+ * What {@code full} said at every step of a window: its log-probabilities, {@code [step][vocabulary]}; and how it would
+ * have gone on.
+ */
 final class OracleWindow {
     private final float[][] logProbabilities;
+    private List<Integer> greedy = List.of();
     private Score score = new Score(List.of(), List.of(), 0, 0, 0, 0);
 
     OracleWindow(int steps) {
@@ -24,6 +28,25 @@ final class OracleWindow {
 
     Score score() {
         return score;
+    }
+
+    /** Keeps the greedy continuation. */
+    void greedy(List<Integer> ids) {
+        greedy = List.copyOf(ids);
+    }
+
+    /** Tokens of the greedy continuation. */
+    int greedyTokens() {
+        return greedy.size();
+    }
+
+    /** Tokens that another greedy continuation has in common, from the first on. */
+    int greedyAgreement(List<Integer> ids) {
+        int same = 0;
+        while (same < Math.min(ids.size(), greedy.size()) && ids.get(same).equals(greedy.get(same))) {
+            same++;
+        }
+        return same;
     }
 
     /** Kullback-Leibler divergence of a step's logits from what was kept, nats. */

@@ -36,6 +36,11 @@ public final class RecallQuestion {
         return distance;
     }
 
+    /** Where in the prompt the fact ends, 0 at its beginning, 1 at its end. */
+    public double depth() {
+        return Math.max(0, 1 - (double) distance / ids.length);
+    }
+
     /** The prompt; a copy. */
     public int[] ids() {
         return ids.clone();

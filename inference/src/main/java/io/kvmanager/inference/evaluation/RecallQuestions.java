@@ -12,7 +12,7 @@ import java.util.Random;
  * somebody else stands between, and the prompt ends in {@code What is the code for Alice? The code for Alice is}.
  *
  * <pre>
- * start | lead <= 60 | fact | filler | decoy | filler | question
+ * start | lead | fact | filler | decoy | filler | question
  *                           |<---------- distance ---------->|
  * </pre>
  *
@@ -24,6 +24,10 @@ public final class RecallQuestions {
     public static final List<Integer> DISTANCES = List.of(50, 100, 200, 400, 600, 800, 900);
 
     private static final int LEAD_TOKENS = 60;
+    /** Where the fact ends in a prompt that fills the context. */
+    private static final double[] DEPTHS = {.1, .3, .5, .7, .9};
+    /** Left free behind such a prompt: the longest answer, and what pieces encoded apart may add. */
+    private static final int SPARE_TOKENS = 16;
     /** Of every ten questions six ask for codes: their answers are the longest, so luck answers none. */
     private static final String[] KINDS = {
         "code", "code", "password", "code", "code", "place", "code", "password", "code", "place"
@@ -75,7 +79,7 @@ public final class RecallQuestions {
                         "no recall question fits the model's context of " + context + " tokens");
             }
             String kind = KINDS[(i / DISTANCES.size() + i) % KINDS.length];
-            RecallQuestion question = question(kind, distance, random);
+            RecallQuestion question = question(kind, LEAD_TOKENS, distance, random);
             if (question.tokens() <= context) {
                 questions.add(question);
             }
@@ -83,7 +87,31 @@ public final class RecallQuestions {
         return List.copyOf(questions);
     }
 
-    private RecallQuestion question(String kind, int distance, Random random) {
+    /**
+     * {@code count} questions whose prompts fill the model's context, the fact at several depths in turn. The same seed
+     * gives the same questions.
+     *
+     * @throws IllegalArgumentException if the text or the context is too short
+     */
+    public List<RecallQuestion> makeFilling(int count, long seed) {
+        Random random = new Random(seed);
+        List<RecallQuestion> questions = new ArrayList<>();
+        int prompt = model.config().context() - SPARE_TOKENS;
+        for (int i = 0; i < count; i++) {
+            double depth = DEPTHS[i % DEPTHS.length];
+            int lead = (int) (prompt * depth) - LEAD_TOKENS / 2;
+            int distance = prompt - (int) (prompt * depth);
+            if (lead < 0 || distance < LEAD_TOKENS) {
+                throw new IllegalArgumentException(
+                        "no recall question fits the model's context of " + (prompt + SPARE_TOKENS) + " tokens");
+            }
+            String kind = KINDS[(i / DEPTHS.length + i) % KINDS.length];
+            questions.add(question(kind, lead, distance, random));
+        }
+        return List.copyOf(questions);
+    }
+
+    private RecallQuestion question(String kind, int lead, int distance, Random random) {
         int name = random.nextInt(NAMES.length);
         int other = (name + 1 + random.nextInt(NAMES.length - 1)) % NAMES.length;
         Fact fact = fact(kind, NAMES[name], random);
@@ -95,14 +123,14 @@ public final class RecallQuestions {
         int[] between = encode(decoy.told() + decoy.answer() + ".\n");
         int[] asked = encode(fact.asked());
         int gap = Math.max(0, distance - asked.length - between.length);
-        int[] prose = filler.passage(random.nextDouble(), LEAD_TOKENS + gap);
-        int middle = LEAD_TOKENS + gap / 2;
+        int[] prose = filler.passage(random.nextDouble(), lead + gap);
+        int middle = lead + gap / 2;
         int start = model.config().startId();
         int[] ids = concat(
                 start == ModelConfig.NO_TOKEN ? new int[0] : new int[] {start},
-                Arrays.copyOf(prose, LEAD_TOKENS),
+                Arrays.copyOf(prose, lead),
                 told,
-                Arrays.copyOfRange(prose, LEAD_TOKENS, middle),
+                Arrays.copyOfRange(prose, lead, middle),
                 between,
                 Arrays.copyOfRange(prose, middle, prose.length),
                 asked);

@@ -20,6 +20,17 @@ final class VectorKernels implements Kernels {
     private static final int LANES = SPECIES.length();
     private static final int TILE = 2 * LANES;
 
+    private static final float SMALLEST_EXPONENT = -87.3f;
+    private static final float LARGEST_EXPONENT = 88.3f;
+    private static final float LOG2_E = 0x1.715476p0f;
+    private static final float LN2_HIGH = 0x1.62e4p-1f;
+    private static final float LN2_LOW = 0x1.7f7d1cp-20f;
+    /** Adding it rounds to an integer, which then stands in the low bits. */
+    private static final float ROUNDER = 0x1.8p23f;
+
+    private static final int EXPONENT_SHIFT = 23;
+    private static final int ONE_BITS = 0x3f800000;
+
     private VectorKernels() {}
 
     static Kernels open() {
@@ -138,11 +149,37 @@ final class VectorKernels implements Kernels {
         int i = from;
         for (; i + LANES <= to; i += LANES) {
             FloatVector g = FloatVector.fromArray(SPECIES, gate, i);
-            FloatVector growth = g.neg().lanewise(VectorOperators.EXP);
+            FloatVector growth = exp(g.neg());
             g.div(growth.add(1)).mul(FloatVector.fromArray(SPECIES, up, i)).intoArray(gate, i);
         }
         for (; i < to; i++) {
             gate[i] = gate[i] / (1 + (float) Math.exp(-gate[i])) * up[i];
         }
+    }
+
+    /**
+     * The exponential, relative error about 1e-7, finite for any x: {@code x = n ln 2 + r}, the Taylor polynomial of
+     * degree 7 of r, and n put into the exponent bits. {@link VectorOperators#EXP} is not used: compiled and interpreted
+     * code round it differently, so that results would depend on when the compiler had its turn.
+     */
+    private static FloatVector exp(FloatVector x) {
+        FloatVector clamped = x.max(SMALLEST_EXPONENT).min(LARGEST_EXPONENT);
+        FloatVector shifted =
+                clamped.fma(FloatVector.broadcast(SPECIES, LOG2_E), FloatVector.broadcast(SPECIES, ROUNDER));
+        FloatVector n = shifted.sub(ROUNDER);
+        FloatVector r = n.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), clamped);
+        r = n.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), r);
+        FloatVector p = r.fma(FloatVector.broadcast(SPECIES, 1f / 5040), FloatVector.broadcast(SPECIES, 1f / 720));
+        p = p.fma(r, FloatVector.broadcast(SPECIES, 1f / 120));
+        p = p.fma(r, FloatVector.broadcast(SPECIES, 1f / 24));
+        p = p.fma(r, FloatVector.broadcast(SPECIES, 1f / 6));
+        p = p.fma(r, FloatVector.broadcast(SPECIES, 0.5f));
+        p = p.fma(r, FloatVector.broadcast(SPECIES, 1f));
+        p = p.fma(r, FloatVector.broadcast(SPECIES, 1f));
+        FloatVector power = shifted.reinterpretAsInts()
+                .lanewise(VectorOperators.LSHL, EXPONENT_SHIFT)
+                .add(ONE_BITS)
+                .reinterpretAsFloats();
+        return p.mul(power);
     }
 }

@@ -54,6 +54,11 @@ final class BadInputTest {
                 bad("blockTokens 12", "accepted: a power of two", "generate", "-p", "x", "--set", "blockTokens=12"),
                 bad("deviceBytes 'lots'", "accepted: bytes", "generate", "-p", "x", "--set", "deviceBytes=lots"),
                 bad("DEVICE memory is short", "raise deviceBytes", "generate", "-p", "x", "--set", "deviceBytes=1k"),
+                bad("--profile: ", "none.json", "generate", "-p", "x", "--profile", "none.json"),
+                bad("--budgets 'x'", "above 0", "compare", "-t", "x", "--budgets", ".3,x"),
+                bad("--budgets '-1'", "above 0", "compare", "-t", "x", "--budgets=-1"),
+                bad("has a range", "--budgets", "compare", "-t", "x", "--caches", "pyramid[retention=profile^{2..1}]"),
+                bad("'x'", "a number", "compare", "-t", "x", "--caches", "pyramid[retention=profile^{x..1}]"),
                 bad("2 layers", "the model has 12", "generate", "-p", "x", "--set", "retention=layers(1/1)"),
                 bad(
                         "does not go with cache full",

@@ -73,6 +73,19 @@ final class ReportTest {
                 .charts(Map.of(NASTY, layers))
                 .chart(new PointChart(NASTY, NASTY, NASTY, List.of(one), false, PointChart.Scale.LINEAR))
                 .chart(new PointChart(NASTY, NASTY, NASTY, List.of(one), true, PointChart.Scale.LOGARITHMIC))
+                .chart(new FrontChart(
+                        NASTY,
+                        NASTY,
+                        NASTY,
+                        List.of(new FrontChart.Curve(
+                                NASTY, List.of(new FrontChart.Point(NASTY, 1, 1e-3)), Tone.apart(1))),
+                        true,
+                        PointChart.Scale.LOGARITHMIC))
+                .chart(new GridChart(
+                        NASTY,
+                        NASTY,
+                        List.of(NASTY, "b"),
+                        List.of(new GridChart.Row(NASTY, List.of(.5, Double.NaN), true))))
                 .prompt(NASTY)
                 .texts(List.of(new Report.Text(NASTY, NASTY, NASTY, true)))
                 .facts(Map.of(NASTY, NASTY));

@@ -33,7 +33,10 @@ final class ComparisonTest {
         assertEquals(1, paged.perplexityRatio(), 1e-3);
         assertEquals(0, paged.klMean(), 1e-4);
         assertTrue(paged.topOneAgreement() > .95);
-        assertEquals(results.getFirst().answers(), paged.answers());
+        for (RecallAnswer answer : paged.answers()) {
+            assertEquals(answer.rightOfFull(), answer.right());
+        }
+        assertTrue(paged.greedy().agreementMean() <= paged.greedy().tokensMean());
         assertEquals(1, paged.retainedShare(), .01);
         EntryResult pruned = results.get(2);
         assertTrue(pruned.deviceShare() < paged.deviceShare() && pruned.retainedShare() < .4);

@@ -34,6 +34,19 @@ final class EvaluationTextTest {
     }
 
     @Test
+    void aStartTokenStandsBetweenDocuments() {
+        EvaluationText text =
+                EvaluationText.of("two", "One day.\n<|endoftext|>\nTwo days.\n<|endoftext|>", Prose.MODEL);
+        int[] one = EvaluationText.encode(Prose.MODEL, "One day.\n");
+        int[] two = EvaluationText.encode(Prose.MODEL, "Two days.\n");
+        assertEquals(one.length + 1 + two.length, text.tokens());
+        EvaluationText.Window window =
+                text.windows(one.length + 2, two.length, 1).getFirst();
+        assertEquals(Prose.MODEL.config().startId(), window.prompt()[one.length + 1]);
+        assertArrayEquals(two, window.next());
+    }
+
+    @Test
     void readsPlainAndCompressedFilesWithAnyLineEnd() throws IOException {
         Path plain = folder.resolve("text.txt");
         Files.writeString(plain, "\uFEFFOne day.\r\nTwo days.\r\n");

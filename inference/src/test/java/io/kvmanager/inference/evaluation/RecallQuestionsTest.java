@@ -53,6 +53,17 @@ final class RecallQuestionsTest {
     }
 
     @Test
+    void promptsThatFillTheContextHaveTheirFactAtSeveralDepths() {
+        int context = Prose.MODEL.config().context();
+        List<RecallQuestion> filling = new RecallQuestions(Prose.MODEL, Prose.text(1000)).makeFilling(5, 3);
+        double[] depths = {.1, .3, .5, .7, .9};
+        for (int i = 0; i < depths.length; i++) {
+            assertEquals(depths[i], filling.get(i).depth(), .02);
+            assertTrue(filling.get(i).tokens() <= context && filling.get(i).tokens() > context - 60);
+        }
+    }
+
+    @Test
     void aDecoyOfTheSameKindSaysSomethingElse() {
         for (RecallQuestion question : questions) {
             List<String> names = new ArrayList<>();

@@ -37,7 +37,9 @@ final class SharedRecallTest {
                         Prose.text(100).windows(40, 2, 1),
                         questions)
                 .run(CacheEntry.parseList("pyramid[retention=profile]"), (what, at, of) -> {});
-        assertEquals(expected, results.getFirst().answers());
+        assertEquals(
+                expected,
+                results.getFirst().answers().stream().map(RecallAnswer::right).toList());
         assertEquals(1, results.getLast().recallOfFull());
     }
 }

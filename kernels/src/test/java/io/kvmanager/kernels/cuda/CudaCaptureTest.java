@@ -35,8 +35,10 @@ class CudaCaptureTest {
         final IntTable counts = table(2);
         final DeviceCount slots = new DeviceCount(counts, 0, TOKENS);
         final DeviceCount blocks = new DeviceCount(counts, 1, TOKENS / 4);
-        final FetchTally tally =
-                new FetchTally(cuda.device, OpenCuda.GEOMETRY, cuda.device.allocate(Tier.DEVICE, FetchTally.counterBytes(OpenCuda.GEOMETRY)));
+        final FetchTally tally = new FetchTally(
+                cuda.device,
+                OpenCuda.GEOMETRY,
+                cuda.device.allocate(Tier.DEVICE, FetchTally.counterBytes(OpenCuda.GEOMETRY)));
         final MemorySegment q = cuda.floats(new float[OpenCuda.GEOMETRY.queryRowElements()]);
         final MemorySegment k = cuda.floats(new float[OpenCuda.GEOMETRY.keyValueRowElements()]);
         final MemorySegment out = cuda.floats(new float[OpenCuda.GEOMETRY.queryRowElements()]);
@@ -47,7 +49,12 @@ class CudaCaptureTest {
             residency = cuda.device.tileResidency(
                     cuda.kernels,
                     new TileResidency.Request(
-                            OpenCuda.GEOMETRY, new ValueSelection.TopN(2), Compensation.NONE, store, 10, List.of(60, 61, 62)));
+                            OpenCuda.GEOMETRY,
+                            new ValueSelection.TopN(2),
+                            Compensation.NONE,
+                            store,
+                            10,
+                            List.of(60, 61, 62)));
             for (int block = 0; block < TOKENS / 4; block++) {
                 cuda.fill(block, 0);
                 cuda.fill(20 + block, block);

@@ -39,7 +39,9 @@ class CudaFailureTest {
             CudaKernels kernels = (CudaKernels) device.kernels(geometry, slab);
             AttentionWorkspace workspace = new AttentionWorkspace(device, geometry, 32);
             device.tileResidency(
-                    kernels, new TileResidency.Request(geometry, new ValueSelection.TopN(1), Compensation.NONE, store, 8, List.of(6, 7)));
+                    kernels,
+                    new TileResidency.Request(
+                            geometry, new ValueSelection.TopN(1), Compensation.NONE, store, 8, List.of(6, 7)));
             MemorySegment rows = arena.allocate(4L * geometry.keyValueRowElements(), 64);
             device.exchange().queries(rows);
             device.exchange().deliver(rows);
