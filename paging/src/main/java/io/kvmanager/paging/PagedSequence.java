@@ -68,7 +68,8 @@ final class PagedSequence implements KvSequence {
             FetchTally tally = layout.tally(backend.device(), memory, layer);
             layers[layer] = new LayerBlocks(shapes.apply(layer), backend, tables, tally, reservation);
         }
-        reports = new LayerReports(layers, step, backend.lock(), backend.geometry().blockBytes());
+        reports = new LayerReports(
+                layers, step, backend.lock(), backend.geometry().blockBytes());
         quiet = new QuietTokens(layers, backend.pool(), backend.copies());
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
@@ -235,8 +236,8 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireLayer(0, false);
             capturing = true;
-            CapturedAttention capture = new CapturedAttention(
-                    backend.device().record(attends), backend.lock(), step, layers, captured);
+            CapturedAttention capture =
+                    new CapturedAttention(backend.device().record(attends), backend.lock(), step, layers, captured);
             step.requireComplete(layers.length);
             return capture;
         } finally {
