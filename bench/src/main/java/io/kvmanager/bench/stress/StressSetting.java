@@ -36,7 +36,6 @@ record StressSetting(KvCacheConfig config) {
     /** Caches whose layers tell which positions they hold, for all KV heads alike: without that there is no oracle. */
     static final Set<CacheName> CACHES = EnumSet.range(CacheName.FULL, CacheName.PYRAMID_KCACHE);
 
-
     /** Draws everything but the cache, the device and budgets that are given. */
     static StressSetting draw(CacheName cache, StressOptions options, SplittableRandom random) {
         int kvHeads = 1 + random.nextInt(2);
