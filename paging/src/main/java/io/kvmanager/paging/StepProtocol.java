@@ -82,9 +82,10 @@ final class StepProtocol {
         }
     }
 
-    /** Forgets which layers were run. */
+    /** Forgets which layers were captured, or that one was refused: a capture runs nothing. */
     void rewind() {
         nextLayer = 0;
+        done();
     }
 
     void requireComplete(int layers) {
