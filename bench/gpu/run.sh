@@ -27,13 +27,13 @@ all_steps=(suite=150 compare=60 transfer=60 attention=100 baseline=60 sanitizer=
 mkdir -p "$out" "$work/cache"
 
 # What a run on the emulated driver can afford.
-suite=() suite_folders=("$here"/tests/*) transfer=() attention=() compare=(--prompt-tokens 600 --new-tokens 100 --questions 28)
+suite=() suite_folders=("$here"/tests/*) transfer=() attention=() compare=(--prompt-tokens 600 --new-tokens 100)
 if [[ -n $emulation ]]; then
   export LD_LIBRARY_PATH=$emulation KV_EMULATION_ORDER=lazy KV_EMULATION_SEED=2
   suite=(-Dkv.cases=1/60) suite_folders=("$here"/tests/{kernels,offload,inference,bench})
   transfer=(--bytes 64k --pieces 2k,32k --rounds 3)
   attention=(--cases 2x64 --types F16 --rounds 2 --copy-bytes 65536)
-  compare=(--prompt-tokens 24 --new-tokens 3 --questions 0 --caches "paged,pyramid+kcache[selection=topN(1)]")
+  compare=(--prompt-tokens 24 --new-tokens 3 --caches "paged,pyramid+kcache[selection=topN(1)]")
 fi
 # Kernels are compiled for the card once, by whichever process comes first.
 export CUDA_CACHE_PATH=$work/cache CUDA_CACHE_MAXSIZE=1073741824
@@ -126,7 +126,8 @@ run_compare() {
   local of
   for of in "$device" host; do
     limited "$1" "$out/compare-${of%%:*}.txt" "${java[@]}" io.kvmanager.inference.cli.Kv compare --text "$here/story.txt" \
-      --windows 1 --device "$of" --json "$out/compare-${of%%:*}.json" "${compare[@]}" || return
+      --windows 1 --questions 0 --filling-questions 0 --device "$of" --json "$out/compare-${of%%:*}.json" \
+      "${compare[@]}" || return
   done
 }
 

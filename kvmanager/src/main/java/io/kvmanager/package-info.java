@@ -16,6 +16,9 @@
  *       {@code KvCache.begin} is a write to each sequence of its batch. Different sequences may be used by different
  *       threads; the cache runs their layers one after the other.
  *   <li>Closing a cache closes its sequences, whoever uses them: their next call throws.
+ *   <li>A device that fails in a step or in {@code truncate} leaves a sequence that throws until it is closed; closing
+ *       it gives back all it held. Of a batch that fails in {@code begin}, close every sequence. {@code openSequence},
+ *       {@code fork}, {@code suspend} and {@code resume} change nothing then. Other sequences go on.
  *   <li>A failed reservation throws a {@link io.kvmanager.KvCacheException} and leaves everything as it was.
  * </ul>
  */

@@ -21,9 +21,9 @@ import java.util.Locale;
  *
  * <p>One run measures, over the same slab and the same scattered tables, how fast bytes are read when only summed
  * ({@link ReadRoof}) and how fast attention reads them (scores, softmax, weighted values). Everything is measured once
- * per round, in turn, so that a slow moment of the machine hits all; best and median of the rounds are shown. One thread
- * is measured in its processor time, two by the clock: figures for two count only where nothing else runs. The cache is
- * several layers long, far beyond any processor cache.
+ * per round, in turn, so that a slow moment of the machine hits all; best and median of the rounds are shown. One
+ * thread is measured in its processor time, two by the clock: figures for two count only where nothing else runs. The
+ * cache is several layers long, far beyond any processor cache.
  *
  * <pre>
  * java .. io.kvmanager.bench.AttentionRoof [--tokens n] [--rounds n] [--bytes n] [--plain] [--json FILE]
@@ -209,7 +209,10 @@ public final class AttentionRoof {
         }
     }
 
-    /** One thread's own time, so that waiting for a busy processor does not count; several threads have none in common. */
+    /**
+     * One thread's own time, so that waiting for a busy processor does not count; several threads have none in
+     * common.
+     */
     private static long clock(int threads) {
         return threads == 1 ? THREADS.getCurrentThreadCpuTime() : System.nanoTime();
     }

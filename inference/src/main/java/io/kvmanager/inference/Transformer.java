@@ -7,6 +7,7 @@ import io.kvmanager.inference.math.Rope;
 import io.kvmanager.inference.model.Model;
 import io.kvmanager.inference.model.ModelConfig;
 import io.kvmanager.inference.model.ModelWeights;
+import java.util.List;
 
 /**
  * The forward pass of a Llama-architecture model. With {@code h} the hidden states, every layer computes
@@ -99,6 +100,52 @@ public final class Transformer {
         return head(s);
     }
 
+    /**
+     * One more token of each of several sequences, begun together by {@link io.kvmanager.KvCache#begin}: the weights
+     * are read once for all of them.
+     *
+     * @param ids each sequence's token
+     * @param logits behind each, {@code [sequences][vocabulary]}, written
+     * @throws IllegalArgumentException if they are more than the state's rows, a context is full or the model does not
+     *     have an id; nothing changed
+     */
+    public void decode(List<KvSequence> sequences, int[] ids, float[] logits, DecodeState s) {
+        int rows = sequences.size();
+        checkRows(rows, s);
+        for (int row = 0; row < rows; row++) {
+            int position = sequences.get(row).length();
+            checkPosition(position, 1);
+            checkId(ids[row]);
+            weights.embedding().copyRow(ids[row], s.hidden, row * config.hidden());
+            s.alive[row] = row;
+            rope.angle(position, row, s.cos, s.sin);
+        }
+
+        long queryBytes = (long) Float.BYTES * config.queryElements();
+        long keyBytes = (long) Float.BYTES * config.keyElements();
+        for (int index = 0; index < config.layers(); index++) {
+            ModelWeights.Layer layer = weights.layers().get(index);
+            project(layer, rows, s);
+            s.giveToSequence(rows);
+            for (int row = 0; row < rows; row++) {
+                sequences
+                        .get(row)
+                        .attend(
+                                index,
+                                s.nativeQuery.asSlice(row * queryBytes, queryBytes),
+                                s.nativeKey.asSlice(row * keyBytes, keyBytes),
+                                s.nativeValue.asSlice(row * keyBytes, keyBytes),
+                                s.nativeAttention.asSlice(row * queryBytes, queryBytes));
+            }
+            s.takeFromSequence(rows);
+            addAttention(layer, rows, s);
+            addMlp(layer, rows, s);
+        }
+        sequences.forEach(KvSequence::commit);
+        weights.finalNorm().apply(rows, s.hidden, s.normed);
+        s.product.multiply(weights.output(), s.normed, rows, logits);
+    }
+
     /** q, k and v of the rows alive, q and k turned by their positions. */
     private void project(ModelWeights.Layer layer, int rows, DecodeState s) {
         MatrixProduct product = s.product;
@@ -164,12 +211,15 @@ public final class Transformer {
             throw new IllegalArgumentException("the prompt is empty; accepted: 1 token or more");
         }
         checkPosition(first, ids.length);
-        if (ids.length > s.maxRows) {
-            throw new IllegalArgumentException(
-                    "a prompt of " + ids.length + " tokens exceeds the state's " + s.maxRows + " rows");
-        }
+        checkRows(ids.length, s);
         for (int id : ids) {
             checkId(id);
+        }
+    }
+
+    private static void checkRows(int rows, DecodeState s) {
+        if (rows > s.maxRows) {
+            throw new IllegalArgumentException(rows + " rows exceed the state's " + s.maxRows);
         }
     }
 

@@ -11,9 +11,9 @@ import org.jspecify.annotations.Nullable;
  * Asks the processor for cache lines that will be read soon.
  *
  * <p>Scattered tiles come from DRAM while the ones before them are computed on only if something asks for them early.
- * Loads cannot: a load holds its place in the processor's window until its data is there, and the window is shorter than
- * DRAM is slow. A prefetch instruction retires at once, but Java has none. So there is a page with 35 bytes of machine
- * code, called without the transitions of an ordinary native call (2 to 4 ns):
+ * Loads cannot: a load holds its place in the processor's window until its data is there, and the window is shorter
+ * than DRAM is slow. A prefetch instruction retires at once, but Java has none. So there is a page with 35 bytes of
+ * machine code, called without the transitions of an ordinary native call (2 to 4 ns):
  *
  * <pre>
  * next: prefetcht0 [rdi]      four streams, a line of each in turn
@@ -26,9 +26,9 @@ import org.jspecify.annotations.Nullable;
  *       ret
  * </pre>
  *
- * <p>A prefetch reads nothing that a program could see and faults nowhere, so addresses need not be valid. Where the page
- * cannot be had (another processor or system, a policy against executable pages) or is not wanted
- * ({@code -Dkv.prefetch=false}) there is none, and {@link RowPanel} reads ahead in its own way.
+ * <p>A prefetch reads nothing that a program could see and faults nowhere, so addresses need not be valid. Where the
+ * page cannot be had (another processor or system, a policy against executable pages) or is not wanted ({@code
+ * -Dkv.prefetch=false}) there is none, and {@link RowPanel} reads ahead in its own way.
  */
 final class Prefetch {
     /** Lines of four streams. */

@@ -25,8 +25,8 @@ import jdk.incubator.vector.VectorShuffle;
  *   and the same with runs of 2, 4, 8 lanes; lane i of the last vector is the sum of accumulator i
  * </pre>
  *
- * As many rows as there are lanes make one vector of scores, with less than one fold a score. Folding a whole panel at a
- * time keeps the folds' constants in registers.
+ * As many rows as there are lanes make one vector of scores, with less than one fold a score. Folding a whole panel
+ * at a time keeps the folds' constants in registers.
  *
  * <p>Queries are prepared once per attention, by {@link #prepare}: scaled, padded with zeros, and stored so that what
  * meets one step of a row lies together, in the order {@link Lanes} reads rows.
@@ -56,8 +56,8 @@ final class RowDots {
     private final int quadsPerGroup;
 
     /**
-     * Always {@link Lanes#STEP}, but not a constant to the compiler, which would split the range checks of a loop with a
-     * constant step out of it: for these loops of a few turns that costs more than the loop.
+     * Always {@link Lanes#STEP}, but not a constant to the compiler, which would split the range checks of a loop
+     * with a constant step out of it: for these loops of a few turns that costs more than the loop.
      */
     private final int step;
 

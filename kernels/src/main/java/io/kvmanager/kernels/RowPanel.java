@@ -18,9 +18,9 @@ import java.util.Objects;
  * of the panel's own, each row padded with zeros to whole vectors. So no kernel has a masked or a shorter last vector.
  *
  * <p>Decode attention over a long context is limited by memory. While a panel is computed on, {@link Prefetch} asks for
- * the next one, a few lines at a time and of four runs in turn: many at once are dropped, and one run after the other is
- * slower than the memory. Where there is no prefetching, a panel's lines are read, in the same order, before they are
- * computed on: then at least the reading is as fast as it can be.
+ * the next one, a few lines at a time and of four runs in turn: many at once are dropped, and one run after the other
+ * is slower than the memory. Where there is no prefetching, a panel's lines are read, in the same order, before they
+ * are computed on: then at least the reading is as fast as it can be.
  */
 final class RowPanel {
     static final int ROWS = 64;

@@ -19,8 +19,8 @@ import jdk.incubator.vector.VectorOperators;
  * sums    [4 query heads][stride]      in the order {@link Lanes} reads rows
  * </pre>
  *
- * A column, two vectors of every row, meets four query heads: 8 accumulators, which 16 registers hold. A few rows of one
- * column after the other, so that {@link RowPanel#ahead} is called often.
+ * A column, two vectors of every row, meets four query heads: 8 accumulators, which 16 registers hold. A few rows of
+ * one column after the other, so that {@link RowPanel#ahead} is called often.
  */
 final class RowSums {
     /** Query heads that are computed together. */

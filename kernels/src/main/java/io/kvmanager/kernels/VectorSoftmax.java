@@ -16,10 +16,10 @@ import jdk.incubator.vector.VectorOperators;
  * Exact softmax over rows of scores in a workspace, cut into ranges.
  *
  * <ol>
- *   <li>per range r: {@code m(r)} = largest score; scores become {@code exp(score - m(r))}, zeros behind them to the end
- *       of the last block; every block's sum in F32, their total {@code z(r)} in double
- *   <li>per row: {@code m} = largest {@code m(r)}, {@code z} = sum of {@code exp(m(r) - m) z(r)}; weights and masses of a
- *       range times {@code exp(m(r) - m) / z}; {@code logSumExp = m + log z}
+ *   <li>per range r: {@code m(r)} = largest score; scores become {@code exp(score - m(r))}, zeros behind them to
+ *       the end of the last block; every block's sum in F32, their total {@code z(r)} in double
+ *   <li>per row: {@code m} = largest {@code m(r)}, {@code z} = sum of {@code exp(m(r) - m) z(r)}; weights and masses
+ *       of a range times {@code exp(m(r) - m) / z}; {@code logSumExp = m + log z}
  * </ol>
  *
  * The exponential splits {@code x = n ln 2 + r} with {@code |r| <= ln 2 / 2} (ln 2 in two parts, after Cody and Waite),
@@ -83,18 +83,14 @@ final class VectorSoftmax {
         long massRow = 4L * head * space.maxBlocks();
         int end = Math.min(tokens, to);
         float max = max(weights, row, from, end);
-        int rest = from;
-        double total = 0;
+        double total;
         if (blockTokens % LANES == 0) {
-            rest = end - end % blockTokens;
-            total = wholeBlocks(weights, row, from, rest, space.mass(), massRow, max);
-        }
-        if (rest < to) {
-            exponentials(weights, row, rest, end, to, max);
-            for (int slot = end; slot < to; slot++) {
-                weights.set(FLOAT, row + 4L * slot, 0);
-            }
-            total += masses(weights, row, rest, to, space.mass(), massRow);
+            fill(weights, row, end, to, Float.NEGATIVE_INFINITY);
+            total = wholeBlocks(weights, row, from, to, space.mass(), massRow, max);
+        } else {
+            exponentials(weights, row, from, end, to, max);
+            fill(weights, row, end, to, 0);
+            total = masses(weights, row, from, to, space.mass(), massRow);
         }
         rangeMax[head * BlockRanges.MAX_RANGES + range] = max;
         rangeTotal[head * BlockRanges.MAX_RANGES + range] = total;
@@ -137,7 +133,16 @@ final class VectorSoftmax {
         return largest;
     }
 
-    /** Exponentials and masses of blocks that are whole vectors, all of whose slots are taken. */
+    private static void fill(MemorySegment scores, long row, int from, int to, float value) {
+        for (int slot = from; slot < to; slot++) {
+            scores.set(FLOAT, row + 4L * slot, value);
+        }
+    }
+
+    /**
+     * Exponentials and masses of blocks that are whole vectors; slots without a token have a score of minus infinity.
+     * One loop for all blocks: where {@link #exp} is called too seldom to be inlined, its vectors are objects.
+     */
     private double wholeBlocks(
             MemorySegment weights, long row, int from, int end, MemorySegment mass, long massRow, float max) {
         double total = 0;

@@ -21,8 +21,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * Decode steps allocate nothing once they are compiled: every shape in a JVM of its own, as in an engine, and many shapes
- * in one JVM, where what one shape taught the compiler must not leave another's vectors boxed.
+ * Decode steps allocate nothing once they are compiled: every shape in a JVM of its own, as in an engine, and many
+ * shapes in one JVM, where what one shape taught the compiler must not leave another's vectors boxed.
  */
 class KernelAllocationTest {
     private static final int TOKENS = 200;
@@ -79,11 +79,11 @@ class KernelAllocationTest {
     public static void main(String[] arguments) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         try (Device device = new HostDeviceProvider().open(arguments[0] + ",threads=1")) {
-            List<Steps> shapes = new ArrayList<>();
-            for (int i = 1; i < arguments.length; i++) {
-                String[] shape = arguments[i].split(":", -1);
+            Steps[] shapes = new Steps[arguments.length - 1];
+            for (int i = 0; i < shapes.length; i++) {
+                String[] shape = arguments[i + 1].split(":", -1);
                 int headSize = Integer.parseInt(shape[1]);
-                shapes.add(new Steps(device, new CacheGeometry(1, 6, 2, headSize, 16, ElementType.parse(shape[0]))));
+                shapes[i] = new Steps(device, new CacheGeometry(1, 6, 2, headSize, 16, ElementType.parse(shape[0])));
             }
             long allocated = Long.MAX_VALUE;
             for (int round = 0; round < WARM_UP_ROUNDS && allocated > 0; round++) {

@@ -187,11 +187,11 @@ public final class RequestQueue implements AutoCloseable {
         }
         Request victim = running.stream().min(firstToGo).orElseThrow();
         KvSequence sequence = victim.sequence();
-        running.remove(victim);
         boolean suspends = !hostIsShort && !rates.recomputeIsCheaper(sequence.deviceBytes(), sequence.length());
         if (!suspends || !suspend(victim, draft)) {
             drop(victim, draft);
         }
+        running.remove(victim); // not before: a request whose move fails stays where it is
         outside.add(victim);
         return true;
     }

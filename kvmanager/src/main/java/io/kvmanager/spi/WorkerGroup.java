@@ -163,6 +163,7 @@ public final class WorkerGroup implements AutoCloseable {
                     if (!hasParts(ticket.get()) && !closed) {
                         LockSupport.park(this);
                     }
+                    Thread.interrupted(); // nobody's signal to us, and a thread that is interrupted does not park
                     parked.decrementAndGet();
                 }
             }

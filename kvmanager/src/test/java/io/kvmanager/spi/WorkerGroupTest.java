@@ -3,6 +3,8 @@ package io.kvmanager.spi;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
@@ -68,6 +70,29 @@ class WorkerGroupTest {
             AtomicInteger runs = new AtomicInteger();
             group.run(4, part -> group.run(4, inner -> runs.incrementAndGet()));
             assertEquals(16, runs.get());
+        }
+    }
+
+    @Test
+    void anInterruptedWorkerRestsAgain() {
+        try (WorkerGroup group = WorkerGroup.of(2)) {
+            Set<Thread> workers = ConcurrentHashMap.newKeySet();
+            while (workers.isEmpty()) {
+                group.run(8, part -> {
+                    if (Thread.currentThread().getName().startsWith("kv-worker")) {
+                        workers.add(Thread.currentThread());
+                        Thread.currentThread().interrupt();
+                    }
+                });
+            }
+            for (Thread worker : workers) {
+                while (worker.isInterrupted() || worker.getState() != Thread.State.WAITING) { // it would never park
+                    Thread.onSpinWait();
+                }
+            }
+            AtomicInteger runs = new AtomicInteger();
+            group.run(5, part -> runs.incrementAndGet());
+            assertEquals(5, runs.get());
         }
     }
 

@@ -14,7 +14,9 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What a device computes for shadows and bounds, compared with {@link ReferenceShadow}. Subclasses say which device. */
+/**
+ * What a device computes for shadows and bounds, compared with {@link ReferenceShadow}. Subclasses say which device.
+ */
 public abstract class ShadowContract {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final int BLOCKS = 11;

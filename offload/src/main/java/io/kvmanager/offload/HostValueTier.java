@@ -28,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  * <p>An attention, {@link #attend}:
  * <ol>
  *   <li>select
- *   <li>output = weights × values of the selected tiles, in device memory and in place, plus what stands in for the rest
+ *   <li>output = weights × values of the selected tiles, in device memory and in place, plus what stands in for
+ *       the rest
  *   <li>under {@code certified}, select more by the bound and compute again, until the bound is met
  *   <li>count the bound
  * </ol>

@@ -1,8 +1,9 @@
 /**
  * V's home in host memory, and the choice of the value tiles that a step brings back (KCache, arXiv 2404.18057).
  *
- * <p>Reading order: {@code HostValueTier} (one attention), {@code ValueSelector} (which tiles), {@code Certificate} (how
- * far the output can be off, and which tiles that asks for), {@code TileKeys} (the partial selection behind both), {@code TileCache} (which of them are already in device memory),
+ * <p>Reading order: {@code HostValueTier} (one attention), {@code ValueSelector} (which tiles), {@code Certificate}
+ * (how far the output can be off, and which tiles that asks for), {@code TileKeys} (the partial selection behind
+ * both), {@code TileCache} (which of them are already in device memory),
  * {@code HostStore} (homes). {@link io.kvmanager.offload.HostValueTierProvider} is the door.
  *
  * <p>The law of this package:

@@ -3,36 +3,30 @@ package io.kvmanager.paging;
 import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.Ledger.Account;
-import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.IntTable;
 
 /** What one sequence's step does with entries of block tables: a shared block is copied before it is written to. */
 final class BlockEntries {
     private final BlockPool pool;
     private final HostCopies copies;
-    private final AttentionKernels kernels;
     private final Reservation reservation;
 
-    BlockEntries(BlockPool pool, HostCopies copies, AttentionKernels kernels, Reservation reservation) {
+    BlockEntries(BlockPool pool, HostCopies copies, Reservation reservation) {
         this.pool = pool;
         this.copies = copies;
-        this.kernels = kernels;
         this.reservation = reservation;
     }
 
     /** A zeroed block of the reservation. */
     int zeroed(Account account) {
-        int id = reservation.allocate(account);
-        kernels.zero(id);
-        return id;
+        return reservation.zeroed(account);
     }
 
     /** Readies an entry's block for writing. */
     void makeWritable(IntTable table, int entry, Account account) {
         int id = table.get(entry);
         if (pool.references(id) > 1) {
-            int copy = reservation.allocate(account);
-            kernels.copyBlock(id, copy);
+            int copy = reservation.copyOf(id, account);
             reservation.release(id);
             table.set(entry, copy);
         } else {

@@ -265,6 +265,6 @@ final class BudgetBackend implements KvCacheBackend {
     }
 
     Reservation newReservation() {
-        return new Reservation(pool, tier, availability);
+        return new Reservation(pool, tier, availability, kernels);
     }
 }

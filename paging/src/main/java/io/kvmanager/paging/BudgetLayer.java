@@ -95,9 +95,7 @@ final class BudgetLayer {
     }
 
     private int allocate(Account account) {
-        int id = reservation.allocate(account);
-        kernels.zero(id);
-        return id;
+        return reservation.zeroed(account);
     }
 
     private void setKept(int count) {

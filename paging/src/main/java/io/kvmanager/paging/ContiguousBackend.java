@@ -305,6 +305,7 @@ final class ContiguousBackend implements KvCacheBackend {
                 int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, true);
+                step.working();
                 store(layer, rows, k, v);
                 MemorySegment queries = exchange.queries(q);
                 MemorySegment output = exchange.output(out);
@@ -319,6 +320,7 @@ final class ContiguousBackend implements KvCacheBackend {
         public void attend(int layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, false);
+                step.working();
                 store(layer, 1, k, v);
                 kernels.scores(exchange.queries(q), keys[layer], length + 1, workspace);
                 kernels.list(geometry, values[layer], blocks, workspace.tiles());
@@ -353,7 +355,12 @@ final class ContiguousBackend implements KvCacheBackend {
                 step.requireIdle();
                 Sequence copy = (Sequence) openSequence();
                 long bytes = regionBytes();
-                device.copy(slab, region * bytes, slab, copy.region * bytes, bytes);
+                try {
+                    device.copy(slab, region * bytes, slab, copy.region * bytes, bytes);
+                } catch (RuntimeException | Error failure) {
+                    copy.close();
+                    throw failure;
+                }
                 copy.length = length;
                 return copy;
             }

@@ -88,12 +88,10 @@ final class HostCopies {
 
     /** Loads a home into a block of the reservation. */
     int load(int home, Account account, Reservation reservation) {
-        int block = reservation.allocate(account);
-        tier.load(home, block);
-        return block;
+        return reservation.load(home, account);
     }
 
-    /** Drops a reference that {@link #retainBlock} took. */
+    /** Drops a reference to a block. */
     void releaseBlock(int block) {
         pool.release(block);
     }

@@ -8,7 +8,6 @@ import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.ValueTables;
-import io.kvmanager.spi.ValueTier;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
@@ -41,7 +40,6 @@ final class LayerBlocks {
     final int[] positions;
     final FetchTally tally;
     private final BlockPool pool;
-    private final ValueTier tier;
     private final HostCopies copies;
     private final AttentionKernels kernels;
     private final BlockEntries entries;
@@ -64,12 +62,11 @@ final class LayerBlocks {
         this.homes = tables.homes();
         this.queries = tables.queryWindow(backend);
         this.pool = backend.pool();
-        this.tier = backend.tier();
         this.copies = backend.copies();
         this.kernels = backend.kernels();
         this.reservation = reservation;
-        this.entries = new BlockEntries(pool, copies, kernels, reservation);
-        this.standIns = new StandIns(shape, tables.summaries(), tables.codes(), tier, entries);
+        this.entries = new BlockEntries(pool, copies, reservation);
+        this.standIns = new StandIns(shape, tables.summaries(), tables.codes(), backend.tier(), entries);
         this.valueTables =
                 new ValueTables(blocks, values, homes, tables.summaryBlocks(), standIns.summaries, standIns.codes);
         this.blockTokens = backend.geometry().blockTokens();
@@ -130,6 +127,8 @@ final class LayerBlocks {
 
     private void makeRoom(int rows) {
         int first = shape.kept();
+        int block = shape.blocks();
+        shape.append(rows); // first, so that what a failing device leaves half done is counted and given back
         if (first == 0 && queries != null) {
             queries.allocate(reservation);
         }
@@ -137,12 +136,11 @@ final class LayerBlocks {
             entries.makeWritable(keys, first / blockTokens, Account.OPEN);
             entries.makeWritable(values, first / blockTokens, Account.OPEN);
         }
-        for (int block = shape.blocks(); block < shape.blocksFor(first + rows); block++) {
-            keys.set(block, entries.zeroed(Account.OPEN));
-            values.set(block, entries.zeroed(Account.OPEN));
+        for (; block < shape.blocks(); block++) {
+            keys.set(block, reservation.zeroed(Account.OPEN));
+            values.set(block, reservation.zeroed(Account.OPEN));
             homes.set(block, ABSENT);
         }
-        shape.append(rows);
         publish();
     }
 
@@ -284,15 +282,13 @@ final class LayerBlocks {
     /** Forgets slots from {@code keptSlots} on. */
     void truncate(int keptSlots, int length) {
         int before = shape.blocks();
-        int residentFrom = shape.residentFrom();
         int settledBefore = shape.settledBlocks();
-        shape.truncate(keptSlots);
-        for (int block = shape.residentFrom(); block < Math.min(residentFrom, shape.blocks()); block++) {
-            int id = reservation.allocate(Account.SEALED);
-            tier.load(homes.get(block), id);
+        int onboard = shape.truncated(keptSlots).residentFrom();
+        for (int end = onboard + blocksToOnboard(keptSlots); onboard < end; onboard++) {
+            values.set(onboard, reservation.load(homes.get(onboard), Account.SEALED));
             tally.fetched(blockBytes);
-            values.set(block, id);
         }
+        shape.truncate(keptSlots);
         releaseBlocks(shape.blocks(), before);
         standIns.truncate(settledBefore, shape.settledBlocks());
         for (int block = shape.settledBlocks(); block < shape.blocks(); block++) {
@@ -324,19 +320,19 @@ final class LayerBlocks {
 
     /** Makes what stands in for adopted blocks: what others have of it lies in blocks that they go on to write. */
     private void sealAgain() {
-        int passing = ABSENT;
         for (int block = shape.sinkBlocks(); block < shape.settledBlocks(); block++) {
             int value = values.get(block);
-            if (value == ABSENT) {
-                passing = passing == ABSENT ? reservation.allocate(Account.OPEN) : passing;
-                tier.load(homes.get(block), passing);
+            if (value != ABSENT) {
+                standIns.seal(block, value, homes.get(block));
+            } else {
+                int passing = reservation.load(homes.get(block), Account.OPEN);
                 tally.fetched(blockBytes);
-                value = passing;
+                try {
+                    standIns.seal(block, passing, homes.get(block));
+                } finally {
+                    reservation.release(passing); // promised again, for the next
+                }
             }
-            standIns.seal(block, value, homes.get(block));
-        }
-        if (passing != ABSENT) {
-            reservation.release(passing);
         }
         publish();
     }

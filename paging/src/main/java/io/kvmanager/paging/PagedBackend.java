@@ -27,6 +27,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -108,22 +109,15 @@ final class PagedBackend implements KvCacheBackend {
 
     @Override
     public KvSequence openSequence() {
-        return register(slot -> new PagedSequence(this, slot));
+        return register(slot -> new PagedSequence(this, slot), sequence -> {});
     }
 
     @Override
     public KvSequence openSequence(PrefixRequest request) {
         PrefixSharing sharing = requirePrefixes();
-        return register(slot -> {
-            PagedSequence sequence = new PagedSequence(this, slot);
-            try {
-                sequence.startBehind(new SequencePrefix(sharing, request));
-            } catch (RuntimeException e) {
-                freeTables.push(slot);
-                throw e;
-            }
-            return sequence;
-        });
+        return register(
+                slot -> new PagedSequence(this, slot),
+                sequence -> sequence.startBehind(new SequencePrefix(sharing, request)));
     }
 
     @Override
@@ -171,17 +165,29 @@ final class PagedBackend implements KvCacheBackend {
         return sharing;
     }
 
-    /** Opens a sequence on a free set of tables. */
-    PagedSequence register(IntFunction<PagedSequence> opening) {
+    /**
+     * Opens a sequence.
+     *
+     * @param opening makes an empty one on a free set of tables
+     * @param filling gives it what it begins with; what it has taken when that fails is given back
+     */
+    PagedSequence register(IntFunction<PagedSequence> opening, Consumer<PagedSequence> filling) {
         lock.lock();
         try {
             requireOpen();
-            Integer slot = freeTables.poll();
+            Integer slot = freeTables.peek();
             if (slot == null) {
                 throw new TooManySequences(config.maxSequences());
             }
             PagedSequence sequence = opening.apply(slot);
+            freeTables.remove();
             sequences.add(sequence);
+            try {
+                filling.accept(sequence);
+            } catch (RuntimeException | Error failure) {
+                sequence.close();
+                throw failure;
+            }
             return sequence;
         } finally {
             lock.unlock();
@@ -309,10 +315,13 @@ final class PagedBackend implements KvCacheBackend {
         lock.lock();
         try {
             if (!closed) {
-                List.copyOf(sequences).forEach(PagedSequence::close);
                 closed = true;
-                tier.close();
-                device.close();
+                try {
+                    List.copyOf(sequences).forEach(PagedSequence::close);
+                } finally {
+                    tier.close();
+                    device.close();
+                }
             }
         } finally {
             lock.unlock();

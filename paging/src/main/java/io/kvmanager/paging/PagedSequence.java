@@ -52,21 +52,11 @@ final class PagedSequence implements KvSequence {
                         backend.config().placement()));
     }
 
-    private PagedSequence(PagedSequence parent, int tableSlot) {
-        this(parent.backend, tableSlot, layer -> new LayerShape(parent.layers[layer].shape));
-        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier(), backend.copies());
-        for (int layer = 0; layer < layers.length; layer++) {
-            sharing.fork(parent.layers[layer], layers[layer]);
-        }
-        length = parent.length;
-        prefix = parent.prefix == null ? null : parent.prefix.fork();
-    }
-
     private PagedSequence(PagedBackend backend, int tableSlot, IntFunction<LayerShape> shapes) {
         this.backend = backend;
         this.tableSlot = tableSlot;
         this.need = new StepNeed(backend);
-        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability());
+        this.reservation = new Reservation(backend.pool(), backend.tier(), backend.availability(), backend.kernels());
         TableLayout layout = backend.tableLayout();
         MemorySegment memory = backend.tableMemory(tableSlot);
         MemorySegment noCounts = MemorySegment.ofArray(new byte[(int) layout.countersBytes()]);
@@ -84,18 +74,23 @@ final class PagedSequence implements KvSequence {
         suspension = new Suspension(layers, backend.copies(), reservation);
     }
 
-    /** Starts behind what is cached of a prefix, or throws and lets go of it; the sequence is empty before. */
+    /** Starts behind what is cached of a prefix, or throws and is to be closed; the sequence is empty before. */
     void startBehind(SequencePrefix start) {
-        try {
-            reservation.begin(start.blocksToStart(layers), 0);
-        } catch (RuntimeException e) {
-            start.close();
-            throw e;
-        }
+        prefix = start;
+        reservation.begin(start.blocksToStart(layers), 0);
         start.start(layers);
         length = start.cachedTokens();
         reservation.end();
-        prefix = start;
+    }
+
+    /** Takes the same blocks as {@code parent}, or throws and is to be closed; the shapes are the parent's already. */
+    private void shareWith(PagedSequence parent) {
+        LayerSharing sharing = new LayerSharing(backend.pool(), backend.tier(), backend.copies());
+        for (int layer = 0; layer < layers.length; layer++) {
+            sharing.fork(parent.layers[layer], layers[layer]);
+        }
+        length = parent.length;
+        prefix = parent.prefix == null ? null : parent.prefix.fork();
     }
 
     @Override
@@ -177,6 +172,7 @@ final class PagedSequence implements KvSequence {
     /** Takes what was planned, and makes room. */
     void start(int tokens, boolean prompt) {
         reservation.begin(need.blocks(), need.homes());
+        step.working();
         if (prompt) {
             quiet.forget();
             alive.begin(length, tokens);
@@ -195,6 +191,7 @@ final class PagedSequence implements KvSequence {
             step.requireLayer(layer, true);
             alive.require(layer, rows);
             StepProtocol.requireRows(backend.geometry(), rows, q, k, v, out);
+            step.working();
             RowExchange exchange = backend.exchange();
             MemorySegment queries = exchange.queries(q);
             MemorySegment keys = exchange.keys(k);
@@ -219,6 +216,7 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireLayer(layer, false);
             StepProtocol.requireRows(backend.geometry(), 1, q, k, v, out);
+            step.working();
             RowExchange exchange = backend.exchange();
             attention.token(
                     layers[layer], exchange.queries(q), exchange.keys(k), exchange.values(v), exchange.output(out));
@@ -254,6 +252,7 @@ final class PagedSequence implements KvSequence {
         backend.lock().lock();
         try {
             step.requireComplete(layers.length);
+            step.working();
             length += step.tokens();
             quiet.settle(attention, backend.schedule());
             if (prefix != null) {
@@ -272,7 +271,9 @@ final class PagedSequence implements KvSequence {
         try {
             step.requireIdle();
             quiet.forget();
-            return backend.register(slot -> new PagedSequence(this, slot));
+            return backend.register(
+                    slot -> new PagedSequence(backend, slot, layer -> new LayerShape(layers[layer].shape)),
+                    child -> child.shareWith(this));
         } finally {
             backend.lock().unlock();
         }
@@ -288,6 +289,7 @@ final class PagedSequence implements KvSequence {
             }
             quiet.forget();
             reservation.begin(LayerSharing.blocksToOnboard(layers, newLength), 0);
+            step.working();
             boolean whole = true;
             for (LayerBlocks layer : layers) {
                 whole &= LayerSharing.isWholeBelow(layer.shape, newLength, length);
@@ -298,6 +300,7 @@ final class PagedSequence implements KvSequence {
             if (prefix != null) {
                 prefix.truncate(newLength, whole);
             }
+            step.done();
         } finally {
             backend.lock().unlock();
         }

@@ -56,6 +56,7 @@ final class QueryWindow {
         this.table = table;
         this.logSumExp = logSumExp;
         this.positions = new int[capacity];
+        table.fill(0, table.size(), BlockTables.ABSENT);
         // A query with this log-sum-exp gave no slot any attention.
         float[] most = new float[geometry.queryHeads()];
         Arrays.fill(most, Float.MAX_VALUE);
@@ -73,9 +74,7 @@ final class QueryWindow {
     /** Takes the window's blocks; on the first token. */
     void allocate(Reservation reservation) {
         for (int i = 0; i < blocks; i++) {
-            int id = reservation.allocate(Account.QUERY_WINDOW);
-            kernels.zero(id);
-            table.set(i, id);
+            table.set(i, reservation.zeroed(Account.QUERY_WINDOW));
         }
         forget(capacity);
     }
@@ -168,6 +167,6 @@ final class QueryWindow {
                 table.set(i, BlockTables.ABSENT);
             }
         }
-        forget(capacity);
+        count = 0; // what else is to be forgotten, allocate does: giving back must not need the device
     }
 }

@@ -2,6 +2,7 @@ package io.kvmanager.paging;
 
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.Ledger.Account;
+import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.ValueTier;
 
 /**
@@ -13,14 +14,16 @@ final class Reservation {
     private final BlockPool pool;
     private final ValueTier tier;
     private final Availability availability;
+    private final AttentionKernels kernels;
     private int blocks;
     private int homes;
     private boolean open;
 
-    Reservation(BlockPool pool, ValueTier tier, Availability availability) {
+    Reservation(BlockPool pool, ValueTier tier, Availability availability, AttentionKernels kernels) {
         this.pool = pool;
         this.tier = tier;
         this.availability = availability;
+        this.kernels = kernels;
     }
 
     /** Takes both amounts or throws {@link OutOfMemory} and changes nothing. */
@@ -40,8 +43,43 @@ final class Reservation {
         homes = neededHomes;
     }
 
-    /** A block of the promise, with one reference. */
-    int allocate(Account account) {
+    /** A block of the promise, zeroed, with one reference; a block that cannot be written stays promised. */
+    int zeroed(Account account) {
+        int id = allocate(account);
+        try {
+            kernels.zero(id);
+        } catch (RuntimeException | Error failure) {
+            release(id);
+            throw failure;
+        }
+        return id;
+    }
+
+    /** Likewise a copy of a block. */
+    int copyOf(int blockId, Account account) {
+        int id = allocate(account);
+        try {
+            kernels.copyBlock(blockId, id);
+        } catch (RuntimeException | Error failure) {
+            release(id);
+            throw failure;
+        }
+        return id;
+    }
+
+    /** Likewise a block with a home's bytes. */
+    int load(int home, Account account) {
+        int id = allocate(account);
+        try {
+            tier.load(home, id);
+        } catch (RuntimeException | Error failure) {
+            release(id);
+            throw failure;
+        }
+        return id;
+    }
+
+    private int allocate(Account account) {
         if (blocks == 0) {
             throw new IllegalStateException("the step was promised fewer blocks than it needs");
         }
@@ -61,8 +99,9 @@ final class Reservation {
         if (homes == 0) {
             throw new IllegalStateException("the step was promised fewer homes than it needs");
         }
-        homes--;
-        return tier.store(blockId);
+        int home = tier.store(blockId);
+        homes--; // not before: a store that fails takes no home
+        return home;
     }
 
     /** Gives back what was not used. */

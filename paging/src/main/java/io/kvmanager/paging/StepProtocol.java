@@ -3,13 +3,18 @@ package io.kvmanager.paging;
 import io.kvmanager.CacheGeometry;
 import java.lang.foreign.MemorySegment;
 
-/** The order in which a sequence is used: begin, every layer once and in order, commit. Misuse throws. */
+/**
+ * The order in which a sequence is used: begin, every layer once and in order, commit. Misuse throws. What fails
+ * between {@link #working} and the end of its part, because the device failed, leaves a sequence that can only be
+ * closed.
+ */
 final class StepProtocol {
     private static final int NO_STEP = 0;
 
     private int tokens = NO_STEP;
     private boolean prompt;
     private int nextLayer;
+    private boolean working;
     private boolean suspended;
     private boolean closed;
 
@@ -19,8 +24,26 @@ final class StepProtocol {
         }
     }
 
-    void requireIdle() {
+    /** Refuses a sequence that a failure left half way. */
+    private void requireIntact() {
         requireOpen();
+        if (working) {
+            throw new IllegalStateException("a step of the sequence failed; it can only be closed");
+        }
+    }
+
+    /** A change begins; if it does not get to its end, the sequence is broken. */
+    void working() {
+        working = true;
+    }
+
+    /** The change is complete. */
+    void done() {
+        working = false;
+    }
+
+    void requireIdle() {
+        requireIntact();
         if (suspended) {
             throw new IllegalStateException("the sequence is suspended; resume it first");
         }
@@ -33,6 +56,7 @@ final class StepProtocol {
         tokens = stepTokens;
         prompt = isPrompt;
         nextLayer = 0;
+        done();
     }
 
     int tokens() {
@@ -40,7 +64,7 @@ final class StepProtocol {
     }
 
     void requireLayer(int layer, boolean forPrompt) {
-        requireOpen();
+        requireIntact();
         if (tokens == NO_STEP || prompt != forPrompt) {
             throw new IllegalStateException(
                     forPrompt ? "attendPrompt without beginPrompt" : "attend without beginToken");
@@ -51,6 +75,7 @@ final class StepProtocol {
     }
 
     void layerDone(int layers) {
+        done();
         nextLayer++;
         if (nextLayer > layers) {
             throw new IllegalStateException("layer " + (nextLayer - 1) + " does not exist");
@@ -63,7 +88,7 @@ final class StepProtocol {
     }
 
     void requireComplete(int layers) {
-        requireOpen();
+        requireIntact();
         if (tokens == NO_STEP || nextLayer != layers) {
             throw new IllegalStateException("commit after " + nextLayer + " of " + layers + " layers");
         }
@@ -71,6 +96,7 @@ final class StepProtocol {
 
     void end() {
         tokens = NO_STEP;
+        done();
     }
 
     /** Refuses everything but {@link #resume} and {@link #close} from here on. */

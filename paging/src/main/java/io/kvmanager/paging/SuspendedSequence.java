@@ -93,17 +93,26 @@ final class SuspendedSequence {
         return needed;
     }
 
-    /** Moves every block to a home. */
-    void moveOut(Reservation reservation) {
+    /** Copies every block that has no home to one; if that fails, {@link #release} undoes all. */
+    void store(Reservation reservation) {
+        for (Part part : parts) {
+            for (int entry = 0; entry < part.homes.length; entry++) {
+                int block = part.table.get(entry);
+                if (block != ABSENT && part.homes[entry] == ABSENT) {
+                    part.homes[entry] = copies.store(block, reservation);
+                }
+            }
+        }
+    }
+
+    /** Gives every block up. */
+    void moveOut() {
         for (Part part : parts) {
             for (int entry = 0; entry < part.homes.length; entry++) {
                 int block = part.table.get(entry);
                 if (block != ABSENT) {
-                    if (part.homes[entry] == ABSENT) {
-                        part.homes[entry] = copies.store(block, reservation);
-                    }
                     copies.link(block, part.homes[entry]);
-                    reservation.release(block);
+                    copies.releaseBlock(block);
                     part.table.set(entry, ABSENT);
                 }
             }
@@ -124,7 +133,7 @@ final class SuspendedSequence {
         return needed;
     }
 
-    /** Undoes {@link #prepareIn}. */
+    /** Undoes {@link #prepareIn} and {@link #load}. */
     void cancelIn() {
         for (Part part : parts) {
             for (int entry = 0; entry < part.blocks.length; entry++) {
@@ -136,25 +145,32 @@ final class SuspendedSequence {
         }
     }
 
-    /** Moves every block back. */
-    void moveIn(Reservation reservation) {
+    /** Copies every home that no block has the bytes of to one; if that fails, {@link #cancelIn} undoes all. */
+    void load(Reservation reservation) {
+        for (Part part : parts) {
+            for (int entry = 0; entry < part.homes.length; entry++) {
+                if (part.homes[entry] != ABSENT && part.blocks[entry] == ABSENT) {
+                    part.blocks[entry] = copies.load(part.homes[entry], part.account(entry), reservation);
+                }
+            }
+        }
+    }
+
+    /** Takes every block, and gives the homes up. */
+    void moveIn() {
         for (Part part : parts) {
             for (int entry = 0; entry < part.homes.length; entry++) {
                 int home = part.homes[entry];
                 if (home != ABSENT) {
-                    int block = part.blocks[entry];
-                    if (block == ABSENT) {
-                        block = copies.load(home, part.account(entry), reservation);
-                        copies.link(block, home);
-                    }
-                    part.table.set(entry, block);
+                    copies.link(part.blocks[entry], home);
+                    part.table.set(entry, part.blocks[entry]);
                     copies.release(home);
                 }
             }
         }
     }
 
-    /** Gives every home back. */
+    /** Gives every home back; undoes {@link #prepareOut} and {@link #store}. */
     void release() {
         for (Part part : parts) {
             for (int home : part.homes) {

@@ -40,8 +40,15 @@ final class Suspension {
             out.release();
             throw shortage;
         }
-        out.moveOut(reservation);
-        reservation.end();
+        try {
+            out.store(reservation);
+        } catch (RuntimeException | Error failure) {
+            out.release();
+            throw failure;
+        } finally {
+            reservation.end();
+        }
+        out.moveOut();
         moved = out;
         return homes;
     }
@@ -56,8 +63,15 @@ final class Suspension {
             out.cancelIn();
             throw shortage;
         }
-        out.moveIn(reservation);
-        reservation.end();
+        try {
+            out.load(reservation);
+        } catch (RuntimeException | Error failure) {
+            out.cancelIn();
+            throw failure;
+        } finally {
+            reservation.end();
+        }
+        out.moveIn();
         moved = null;
         return blocks;
     }

@@ -31,9 +31,10 @@ final class CompareCommand implements Callable<Integer> {
 
     /** Each fitted to every budget, beside what is not fitted. */
     private static final String SWEEP = "full,local=local[budget={.02..1}],h2o=h2o[budget={.02..1}],"
-        + "snapkv=snapkv[budget={.02..1}],pyramidkv=pyramidkv[budget={.02..1}],tova=tova[budget={.02..1}],quest,"
-        + "paper=pyramid[retention=pyramid(curve=cosine,d={.02..1},recent=.1)],"
-        + "pyramid=pyramid[retention=profile^{8.0..0}],kcache,pyramid+kcache=pyramid+kcache[retention=profile^{8.0..0}]";
+            + "snapkv=snapkv[budget={.02..1}],pyramidkv=pyramidkv[budget={.02..1}],tova=tova[budget={.02..1}],quest,"
+            + "paper=pyramid[retention=pyramid(curve=cosine,d={.02..1},recent=.1)],"
+            + "pyramid=pyramid[retention=profile^{8.0..0}],kcache,"
+            + "pyramid+kcache=pyramid+kcache[retention=profile^{8.0..0}]";
 
     private final Console console;
 

@@ -21,7 +21,9 @@ import picocli.CommandLine.TypeConversionException;
         subcommandsRepeatable = false,
         footer = {
             "",
-            "Also: kv replay serves a recorded trace from a cache of prefixes, kv bench measures speed.",
+            "Also: kv replay serves a recorded trace from a cache of prefixes, kv stress serves random load while"
+                    + " things",
+            "go wrong, kv bench measures speed.",
             "Start with: kv demo",
             "Every command has --help. Exit status: 0 done, 1 failed, 2 bad input (nothing was written)."
         })

@@ -27,14 +27,19 @@ public final class Rope {
 
     /** Fills {@code cos} and {@code sin}, both {@code [rows][headSize / 2]}, for positions {@code first} and on. */
     public void angles(int first, int rows, float[] cos, float[] sin) {
-        int at = 0;
         for (int row = 0; row < rows; row++) {
-            for (double frequency : frequencies) {
-                double angle = (first + row) * frequency;
-                cos[at] = (float) Math.cos(angle);
-                sin[at] = (float) Math.sin(angle);
-                at++;
-            }
+            angle(first + row, row, cos, sin);
+        }
+    }
+
+    /** Fills row {@code row} of {@code cos} and {@code sin} for one position. */
+    public void angle(int position, int row, float[] cos, float[] sin) {
+        int at = row * frequencies.length;
+        for (double frequency : frequencies) {
+            double angle = position * frequency;
+            cos[at] = (float) Math.cos(angle);
+            sin[at] = (float) Math.sin(angle);
+            at++;
         }
     }
 

@@ -55,6 +55,8 @@ class CudaCommandsTest {
                     "1",
                     "--questions",
                     "0",
+                    "--filling-questions",
+                    "0",
                     "--caches",
                     "kcache[selection=topN(1),recentTokens=16],pyramid+kcache[selection=topN(1),recentTokens=8]",
                     "--device",

@@ -1,0 +1,5 @@
+/** Tests of the benchmarks that are commands. */
+@NullMarked
+package io.kvmanager.bench;
+
+import org.jspecify.annotations.NullMarked;
