@@ -84,7 +84,8 @@ final class AttentionAudit extends WatchedSequence {
             double errorOfHeld = error(out, at, ofHeld);
             tally.head(layer, error(out, at, ofAll), errorOfHeld, exact.droppedMass());
             if (bounded) {
-                tally.bound(layer, bounds[head] * normRatio(out, at, ofHeld), errorOfHeld);
+                double bound = bounds[head] * normRatio(out, at, ofHeld);
+                tally.bound(layer, bound, errorOfHeld, exact.cancellation());
             }
         }
         FetchReport now = fetchReport();

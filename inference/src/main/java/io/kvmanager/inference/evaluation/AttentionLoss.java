@@ -30,7 +30,7 @@ public record AttentionLoss(
         List<Double> bytesFetchedPerStep,
         Optional<Bounds> bounds) {
 
-    /** An error up to this is F32 arithmetic, which bounds leave out. */
+    /** An error up to this, times {@link ExactAttention#cancellation}, is F32 arithmetic, which bounds leave out. */
     static final double F32_ROUNDING = 1e-5;
 
     /**

@@ -58,15 +58,18 @@ final class AuditTally {
     /**
      * Adds the bound that a query head was given, and its error against what is held; both over the norm of the exact
      * output.
+     *
+     * @param cancellation {@link ExactAttention#cancellation}
      */
-    void bound(int layer, double bound, double error) {
+    void bound(int layer, double bound, double error, double cancellation) {
         boundCount++;
         boundSums[layer] += bound / queryHeads;
         boundMax = Math.max(boundMax, bound);
-        if (error > bound + AttentionLoss.F32_ROUNDING) {
+        double rounding = AttentionLoss.F32_ROUNDING * cancellation;
+        if (error > bound + rounding) {
             violations++;
         }
-        if (error > AttentionLoss.F32_ROUNDING) {
+        if (error > rounding) {
             if (slackCount == slacks.length) {
                 slacks = Arrays.copyOf(slacks, Math.max(1024, 2 * slackCount));
             }

@@ -29,6 +29,7 @@ final class ExactAttention {
     private final double[] droppedSum;
     private int tokens;
     private double droppedMass;
+    private double heldMagnitude;
 
     /** Room for {@code maxTokens} tokens. */
     ExactAttention(CacheGeometry geometry, int maxTokens) {
@@ -101,10 +102,12 @@ final class ExactAttention {
         Arrays.fill(droppedSum, 0);
         double heldWeight = 0;
         double droppedWeight = 0;
+        double magnitude = 0;
         for (int token = 0; token < tokens; token++) {
             if (held[token]) {
                 heldWeight += weights[token];
                 addValue(heldSum, weights[token], (kvHead * room + token) * size);
+                magnitude += weights[token] * norm(values, (kvHead * room + token) * size, size);
             } else {
                 droppedWeight += weights[token];
                 addValue(droppedSum, weights[token], (kvHead * room + token) * size);
@@ -115,11 +118,28 @@ final class ExactAttention {
             ofHeld[e] = heldSum[e] / heldWeight;
         }
         droppedMass = droppedWeight / (heldWeight + droppedWeight);
+        heldMagnitude = magnitude / (heldWeight * Math.max(norm(ofHeld, 0, size), Double.MIN_NORMAL));
+    }
+
+    private static double norm(double[] from, int at, int count) {
+        double sum = 0;
+        for (int e = at; e < at + count; e++) {
+            sum += from[e] * from[e];
+        }
+        return Math.sqrt(sum);
     }
 
     /** Share of the last {@link #attend}'s softmax weight that tokens no longer held have, 0..1. */
     double droppedMass() {
         return droppedMass;
+    }
+
+    /**
+     * Weighted mean norm of the values held over the norm of the last {@link #attend}'s output for them, 1 or more: how
+     * much of what was summed has cancelled, and so by how much rounding grows against the output.
+     */
+    double cancellation() {
+        return heldMagnitude;
     }
 
     private void softmaxNumerators(int kvHead) {

@@ -232,8 +232,8 @@ final class AttentionAuditTest {
         assertTrue(certified.attention().fetchErrorMax() <= .05 + AttentionLoss.F32_ROUNDING);
         assertTrue(bounds.slackMedian() >= 1 && bounds.slackP99() >= bounds.slackMedian(), bounds.toString());
         AuditTally tally = new AuditTally(1, 1);
-        tally.bound(0, .1, .2);
-        tally.bound(0, .3, .1);
+        tally.bound(0, .1, .2, 1);
+        tally.bound(0, .3, .1, 1);
         AttentionLoss.Bounds broken = tally.loss().bounds().orElseThrow();
         assertEquals(1, broken.violations());
         assertEquals(.3, broken.max());
