@@ -6,7 +6,7 @@
 #   DATA   folder with models/stories260K, models/bitllama3M and text/tinystories_first_half.txt.gz
 #   MODEL  folder with the embedded model's heldout.txt and needles.jsonl
 #
-# JSON and HTML reports are left in target/quality. About ten minutes on two quiet cores.
+# JSON and HTML reports are left in target/quality. About a quarter of an hour on two quiet cores.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -96,10 +96,10 @@ values=${values%,}
 embedded() {
   halve embedded "$own/heldout.txt"
   calibrate embedded-profile "$out/embedded-profile.json" --text "$halves/embedded-calibrate.txt"
-  compare embedded --text "$halves/embedded-measure.txt" --windows 2 --questions 28 --filling-questions 8 \
+  compare embedded --text "$halves/embedded-measure.txt" --windows 2 --questions 21 --filling-questions 5 \
     --budgets $budgets --caches "paged,$rivals,quest,paper-7b=pyramid[retention=paper-7b],half=pyramid[retention=half],$ours"
-  compare embedded-values --text "$halves/embedded-measure.txt" --prompt-tokens 700 --new-tokens 300 --windows 2 \
-    --questions 7 --filling-questions 0 --caches "$values"
+  compare embedded-values --text "$halves/embedded-measure.txt" --prompt-tokens 700 --new-tokens 300 --windows 1 \
+    --questions 0 --filling-questions 0 --caches "$values"
   compare embedded-recall --text "$halves/embedded-measure.txt" --windows 1 --recall "$own/needles.jsonl" \
     --filling-questions 10 --caches pyramid+kcache
 }
@@ -117,10 +117,10 @@ small() {
   halve "$name" "$stories"
   calibrate "$name-profile" "$out/$name-profile.json" --model "$file" --text "$halves/$name-calibrate.txt"
   compare "$name" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
-    --prompt-tokens 340 --new-tokens 160 --windows 6 --questions 7 --filling-questions 0 \
+    --prompt-tokens 340 --new-tokens 160 --windows 4 --questions 0 --filling-questions 0 \
     --budgets $budgets --caches "paged,$rivals,quest,$ours,$(even "$layers")"
   compare "$name-values" --model "$file" --profile "$out/$name-profile.json" --text "$halves/$name-measure.txt" \
-    --prompt-tokens 340 --new-tokens 160 --windows 3 --questions 0 --filling-questions 0 --caches "$values"
+    --prompt-tokens 340 --new-tokens 160 --windows 2 --questions 0 --filling-questions 0 --caches "$values"
 }
 
 [[ $# -gt 0 ]] || set -- embedded stories260K bitllama3M
