@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with a GPU, in the folder that bundle.sh made: runs the steps below one after the other, each with a
 # limit of its own, so that one that hangs does not take the others' time. What a step finds is in $OUT (default: out) as
-# soon as it is known; summary.txt and summary.json are renewed behind each step. The limits together are 8 minutes.
+# soon as it is known; summary.txt and summary.json are renewed behind each step. The limits together are 9 minutes.
 #
 #   suite=150       the tests tagged gpu                                      tests.txt, tests.json
 #   compare=60      kv compare on the device and on the host                  compare-*.txt, compare-*.json
