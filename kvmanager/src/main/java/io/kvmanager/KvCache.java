@@ -113,7 +113,9 @@ public final class KvCache implements AutoCloseable {
 
     /**
      * Starts a sequence behind the longest prefix of the request that the cache holds; its length says how long that
-     * is. At least one token of the request is left to compute. What the sequence computes of the request, and behind
+     * is. Full blocks are shared; where nothing is pruned, the part of one more block that the request has in common
+     * with a cached one is copied, if there is memory for the copy. At least one token of the request is left to
+     * compute. What the sequence computes of the request, and behind
      * it as far as {@link KvSequence#name} tells its tokens, stays cached for others after it is closed, until memory
      * is needed.
      *
@@ -136,7 +138,10 @@ public final class KvCache implements AutoCloseable {
         return backend.pageTables(layer, sequences);
     }
 
-    /** Tokens of the request that {@link #openSequence(PrefixRequest)} would find now. Changes nothing. */
+    /**
+     * Tokens of the request that {@link #openSequence(PrefixRequest)} would find now; fewer than a block less where it
+     * has no memory for a copy. Changes nothing.
+     */
     public int cachedTokens(PrefixRequest request) {
         return backend.cachedTokens(request);
     }

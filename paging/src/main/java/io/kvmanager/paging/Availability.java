@@ -31,14 +31,17 @@ final class Availability {
 
     /** Throws {@link OutOfMemory}, with what is missing in each tier, unless both amounts are there. */
     void require(long blocks, long homes) {
-        if (prefixes != null
-                && isShort(blocks, homes)
-                && now().deficit(bytes(blocks, homes)).equals(TierBytes.NONE)) {
+        if (prefixes != null && isShort(blocks, homes) && covers(blocks, homes)) {
             prefixes.reclaim(blocks, homes); // only what will do: a refusal changes nothing
         }
         if (isShort(blocks, homes)) {
             throw new OutOfMemory(bytes(blocks, homes), now(), ledger.get());
         }
+    }
+
+    /** Whether both amounts are there, or cached prefixes can make way for them. */
+    boolean covers(long blocks, long homes) {
+        return !isShort(blocks, homes) || now().deficit(bytes(blocks, homes)).equals(TierBytes.NONE);
     }
 
     private boolean isShort(long blocks, long homes) {

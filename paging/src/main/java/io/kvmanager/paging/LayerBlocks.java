@@ -307,6 +307,27 @@ final class LayerBlocks {
         publish();
     }
 
+    /**
+     * Begins a block behind adopted ones with the first rows of a cached one.
+     *
+     * @param span of one block
+     * @param zeroRows F32 zeros in device memory for the other rows: what a stranger has there must not be read
+     */
+    void copyHead(CachedSpan.Blocks span, int rows, MemorySegment zeroRows) {
+        int block = shape.blocks();
+        System.arraycopy(span.positions, 0, positions, shape.kept(), rows);
+        shape.append(rows); // first, so that what a failing device leaves half done is counted and given back
+        keys.set(block, reservation.copyOf(span.keys[0], Account.OPEN));
+        if (span.homes[0] == ABSENT) {
+            values.set(block, reservation.copyOf(span.values[0], Account.OPEN));
+        } else {
+            values.set(block, reservation.load(span.homes[0], Account.OPEN));
+            tally.fetched(blockBytes);
+        }
+        kernels.append(keys.memory(), shape.kept(), zeroRows, blockTokens - rows);
+        kernels.append(values.memory(), shape.kept(), zeroRows, blockTokens - rows);
+    }
+
     /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */
     void adopted(int length) {
         if (queries != null) {

@@ -4,12 +4,8 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.spi.IntTable;
 import io.kvmanager.spi.ValueTier;
-import java.util.List;
 
-/**
- * What layers of sequences and cached spans have in common: blocks and homes that change hands by reference, never by
- * copy.
- */
+/** What layers of sequences and cached spans have in common: blocks and homes that change hands by reference. */
 final class LayerSharing {
     private final BlockPool pool;
     private final ValueTier tier;
@@ -75,7 +71,16 @@ final class LayerSharing {
         }
     }
 
-    /** Drops a span's references. */
+    /** Takes a reference on everything that a span holds. */
+    void retain(CachedSpan span) {
+        for (CachedSpan.Blocks layer : span.layers) {
+            for (int i = 0; i < layer.keys.length; i++) {
+                retain(layer, i);
+            }
+        }
+    }
+
+    /** Drops a reference on everything that a span holds. */
     void release(CachedSpan span) {
         for (CachedSpan.Blocks layer : span.layers) {
             for (int i = 0; i < layer.keys.length; i++) {
@@ -90,17 +95,22 @@ final class LayerSharing {
         }
     }
 
-    /** Device blocks that a layer without tokens needs to start behind {@code spans}. */
-    static int blocksToAdopt(LayerBlocks layer, List<CachedSpan> spans) {
-        LayerShape after = new LayerShape(layer.shape);
-        for (CachedSpan span : spans) {
-            after.adopt(span.layers[after.layer].keys.length);
+    /**
+     * Device blocks that a layer needs to start with what it has adopted.
+     *
+     * @param copied tokens of a block that are copied behind it
+     */
+    static int blocksToStart(LayerBlocks layer, int copied) {
+        LayerShape before = new LayerShape(layer.shape);
+        before.append(copied);
+        if (before.kept() == 0) {
+            return 0;
         }
-        LayerShape resident = after.truncated(after.kept());
-        int onboard = Math.max(0, Math.min(after.residentFrom(), after.blocks()) - resident.residentFrom());
-        int standIns = resident.standInBlocks(resident.settledBlocks());
-        int passing = standIns > 0 && resident.residentFrom() > resident.sinkBlocks() ? 1 : 0;
-        return onboard + standIns + passing + (layer.queries == null ? 0 : layer.queries.blocks());
+        LayerShape after = before.truncated(before.kept());
+        int onboard = Math.max(0, Math.min(before.residentFrom(), before.blocks()) - after.residentFrom());
+        int standIns = after.standInBlocks(after.settledBlocks());
+        int passing = standIns > 0 && after.residentFrom() > after.sinkBlocks() ? 1 : 0;
+        return onboard + standIns + passing + after.queryBlocks() + (copied > 0 ? 2 : 0);
     }
 
     /** Gives a layer the blocks of a span behind what it holds. */

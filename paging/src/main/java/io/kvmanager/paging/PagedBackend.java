@@ -87,7 +87,7 @@ final class PagedBackend implements KvCacheBackend {
                         geometry, kernels, ProviderSelection.valueTier().openStore(device, geometry, kernels, homes));
         copies = new HostCopies(pool, tier, homes);
         footprint = new Footprint(config);
-        prefixes = config.prefixes().enabled() ? new PrefixSharing(config, pool, tier, copies, schedule) : null;
+        prefixes = config.prefixes().enabled() ? new PrefixSharing(config, device, pool, tier, copies, schedule) : null;
         books = new Books(device, geometry.blockBytes(), pool, tier, copies, prefixes, tileCacheBlocks, homes);
         availability = new Availability(pool, tier, geometry, books::ledger, prefixes);
         admission = new AdmissionControl(config, availability, footprint, pool.availableBlocks(), homes);

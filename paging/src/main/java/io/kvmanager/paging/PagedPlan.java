@@ -36,7 +36,8 @@ final class PagedPlan {
         sequenceHomes = footprint.peakHomes();
         workspaceBytes = AttentionWorkspace.bytes(geometry, config.maxSequenceTokens())
                 + ProviderSelection.scratchBytes(config.device(), geometry, config.maxSequenceTokens())
-                + SelectionWorkspace.bytes(geometry, schedule, config.maxSequenceTokens());
+                + SelectionWorkspace.bytes(geometry, schedule, config.maxSequenceTokens())
+                + PrefixSharing.zeroRowBytes(config);
         long sequenceTables = config.maxSequences() * new TableLayout(config).bytes();
         homes = homes();
         if (config.placement() instanceof PlacementPolicy.Offloaded offloaded) {

@@ -77,10 +77,7 @@ final class PagedSequence implements KvSequence {
     /** Starts behind what is cached of a prefix, or throws and is to be closed; the sequence is empty before. */
     void startBehind(SequencePrefix start) {
         prefix = start;
-        reservation.begin(start.blocksToStart(layers), 0);
-        start.start(layers);
-        length = start.cachedTokens();
-        reservation.end();
+        length = start.start(layers, reservation);
     }
 
     /** Takes the same blocks as {@code parent}, or throws and is to be closed; the shapes are the parent's already. */

@@ -5,7 +5,10 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.RetentionPolicy;
+import io.kvmanager.Tier;
+import io.kvmanager.spi.Device;
 import io.kvmanager.spi.ValueTier;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -18,6 +21,9 @@ import org.jspecify.annotations.Nullable;
  * tokens, or where layers are pruned, a chunk, because what a chunk keeps depends on nothing behind it. A span is found
  * by the digest of all tokens up to its end, and holds a reference on its blocks and homes in every layer.
  *
+ * <p>Where nothing is pruned, a request that shares the beginning of one more block gets a copy of it: of the blocks
+ * that follow its prefix, the one with the longest common run of tokens.
+ *
  * <p>Blocks that only spans hold are as good as free: when memory is short, the index names spans that no open sequence
  * has, descendants first, and they are let go. An open sequence holds references on what its lease pins, so what is
  * pinned is never counted as free.
@@ -29,10 +35,18 @@ final class PrefixSharing {
     private final PyramidSchedule schedule;
     private final LayerSharing layers;
     private final PrefixIndex index;
+    private final SpanTree tree = new SpanTree();
+    private final MemorySegment zeroRows;
     private final List<@Nullable CachedSpan> spans = new ArrayList<>();
     private final Deque<Integer> freeSpans = new ArrayDeque<>();
 
-    PrefixSharing(KvCacheConfig config, BlockPool pool, ValueTier tier, HostCopies copies, PyramidSchedule schedule) {
+    PrefixSharing(
+            KvCacheConfig config,
+            Device device,
+            BlockPool pool,
+            ValueTier tier,
+            HostCopies copies,
+            PyramidSchedule schedule) {
         this.config = config;
         this.pool = pool;
         this.tier = tier;
@@ -41,7 +55,19 @@ final class PrefixSharing {
         // A span has a block of K in every layer, so more do not fit.
         int capacity = Math.max(1, pool.capacity() / config.geometry().layers());
         EvictionOrder order = EvictionOrders.make(config.prefixes().eviction(), capacity, capacity);
+        zeroRows = device.allocate(Tier.DEVICE, zeroRowBytes(config));
         index = new PrefixIndex(capacity, order, () -> System.nanoTime() / 1_000_000);
+    }
+
+    /** Device bytes that a cache needs to keep prefixes, beside what it keeps of them. */
+    static long zeroRowBytes(KvCacheConfig config) {
+        int rows = copiesHeads(config) ? config.geometry().blockTokens() - 1 : 0;
+        return 4L * rows * config.geometry().keyValueRowElements();
+    }
+
+    /** Whether a part of a span can be of use. */
+    private static boolean copiesHeads(KvCacheConfig config) {
+        return config.prefixes().enabled() && config.retention() instanceof RetentionPolicy.All;
     }
 
     /** Tokens of a span. */
@@ -63,10 +89,10 @@ final class PrefixSharing {
         return layers;
     }
 
-    /** Identities under which a request's tokens are known. */
-    BlockIdentity identity(PrefixRequest request) {
+    /** What a request's spans have in common. */
+    BlockIdentity.Scope scope(PrefixRequest request) {
         boolean prunes = config.retention() instanceof RetentionPolicy.PerChunk;
-        return new BlockIdentity(new BlockIdentity.Scope(
+        return new BlockIdentity.Scope(
                 config.prefixes().model(),
                 config.geometry().elementType(),
                 spanTokens(),
@@ -74,7 +100,7 @@ final class PrefixSharing {
                 prunes ? "chunks" : "none",
                 config.retention() instanceof RetentionPolicy.PerChunk chunks ? parameters(chunks) : Map.of(),
                 request.adapter(),
-                request.tenant()));
+                request.tenant());
     }
 
     private static Map<String, String> parameters(RetentionPolicy.PerChunk chunks) {
@@ -88,6 +114,29 @@ final class PrefixSharing {
     /** A lease on the longest cached prefix of {@code spanCount} spans; changes nothing. */
     PrefixLease lookup(long[] digests, int spanCount, int priority) {
         return index.lookup(digests, 0, spanCount, priority);
+    }
+
+    /**
+     * What a request can copy behind the cached prefix that a lease is on, or null.
+     *
+     * @param tokens ids of the request; one of the first {@code named} is left to compute
+     */
+    @Nullable
+    SpanHead head(PrefixLease lease, BlockIdentity.Scope scope, int[] tokens, int named) {
+        return copiesHeads(config)
+                ? tree.longest(scope, last(lease), tokens, lease.blocks() * spanTokens(), named - 1)
+                : null;
+    }
+
+    /** Zeros for the rows of a block behind a head, F32 in device memory. */
+    MemorySegment zeroRows() {
+        return zeroRows;
+    }
+
+    /** The last span of a lease, or null if it is on none. */
+    @Nullable
+    CachedSpan last(PrefixLease lease) {
+        return lease.deepest() == EvictionOrder.NONE ? null : span(index.blockId(lease.deepest()));
     }
 
     /** The spans of a lease, first one first. */
@@ -125,6 +174,7 @@ final class PrefixSharing {
         }
         int used = lease.register(digests, offset, id);
         if (used == id) {
+            tree.add(span);
             return null;
         }
         free(id);
@@ -141,6 +191,7 @@ final class PrefixSharing {
         if (id == EvictionOrder.NONE) {
             return false;
         }
+        tree.remove(span(id));
         free(id);
         return true;
     }
@@ -209,6 +260,15 @@ final class PrefixSharing {
         List<String> found = new ArrayList<>(index.audit());
         if (spans.size() - freeSpans.size() != index.entries()) {
             found.add(spans.size() - freeSpans.size() + " spans for " + index.entries() + " entries");
+        }
+        for (int id = 0; id < spans.size(); id++) {
+            CachedSpan span = spans.get(id);
+            if (span != null && !tree.holds(span)) {
+                found.add("span " + id + " is not among those that continue its parent");
+            }
+        }
+        if (tree.scopes() > index.entries()) {
+            found.add(tree.scopes() + " scopes for " + index.entries() + " entries");
         }
         return found;
     }

@@ -34,6 +34,15 @@ final class Reservation {
         open = true;
     }
 
+    /** Likewise takes blocks, or returns false. */
+    boolean tryBegin(int neededBlocks) {
+        boolean covered = availability.covers(neededBlocks, 0);
+        if (covered) {
+            begin(neededBlocks, 0);
+        }
+        return covered;
+    }
+
     private void take(int neededBlocks, int neededHomes) {
         availability.require(neededBlocks, neededHomes);
         if (!pool.tryReserve(neededBlocks) || !tier.tryReserve(neededHomes)) {

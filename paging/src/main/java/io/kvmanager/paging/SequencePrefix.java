@@ -2,7 +2,6 @@ package io.kvmanager.paging;
 
 import io.kvmanager.PrefixRequest;
 import java.util.Arrays;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,10 +12,12 @@ import org.jspecify.annotations.Nullable;
  * tokens   [named]                    ids of the first tokens
  * digests  [spans][4]                 identity of each full span of them, computed when it is needed
  * lease                               pins the spans before {@code lease.blocks()}
+ * head                                part of one more block, until the sequence has started
  * </pre>
  */
 final class SequencePrefix {
     private final PrefixSharing sharing;
+    private final BlockIdentity.Scope scope;
     private final BlockIdentity identity;
     private final int priority;
     private int[] tokens;
@@ -24,21 +25,25 @@ final class SequencePrefix {
     private long[] digests = new long[0];
     private int digested;
     private @Nullable PrefixLease lease;
+    private @Nullable SpanHead head;
     private boolean ended;
 
     SequencePrefix(PrefixSharing sharing, PrefixRequest request) {
         this.sharing = sharing;
-        this.identity = sharing.identity(request);
+        this.scope = sharing.scope(request);
+        this.identity = new BlockIdentity(scope);
         this.priority = request.priority();
         this.tokens = request.tokens();
         this.named = tokens.length;
         int spans = PrefixIndex.sharableBlocks(named, sharing.spanTokens());
         digest(spans);
         lease = sharing.lookup(digests, spans, priority);
+        head = sharing.head(lease, scope, tokens, named);
     }
 
     private SequencePrefix(SequencePrefix of) {
         sharing = of.sharing;
+        scope = of.scope;
         identity = of.identity;
         priority = of.priority;
         tokens = of.tokens.clone();
@@ -79,31 +84,61 @@ final class SequencePrefix {
         }
     }
 
-    /** Device blocks that a sequence without tokens needs to {@link #start}. */
-    int blocksToStart(LayerBlocks[] layers) {
+    /**
+     * Gives a sequence without tokens what is cached, or throws and the sequence is to be closed. A part of a block is
+     * copied if there is memory for the copy; if not, the sequence starts behind the full blocks.
+     *
+     * @return tokens of the sequence
+     */
+    int start(LayerBlocks[] layers, Reservation reservation) {
+        for (CachedSpan span : sharing.spansOf(lease())) {
+            for (LayerBlocks layer : layers) {
+                sharing.layers().adopt(layer, span.layers[layer.shape.layer]);
+            }
+        }
+        boolean copied = head != null && copyHead(head, layers, reservation);
+        if (!copied) {
+            head = null;
+            reservation.begin(blocksToStart(layers, 0), 0);
+        }
+        int tokens = cachedTokens();
+        for (LayerBlocks layer : layers) {
+            if (tokens > 0) {
+                layer.adopted(tokens);
+            }
+        }
+        reservation.end();
+        head = null;
+        return tokens;
+    }
+
+    /** Reserves what a start needs and copies the head; false, and nothing changed, if memory is short. */
+    private boolean copyHead(SpanHead copied, LayerBlocks[] layers, Reservation reservation) {
+        sharing.layers().retain(copied.span()); // to reserve may make it go
+        try {
+            if (!reservation.tryBegin(blocksToStart(layers, copied.tokens()))) {
+                return false;
+            }
+            for (LayerBlocks layer : layers) {
+                layer.copyHead(copied.span().layers[layer.shape.layer], copied.tokens(), sharing.zeroRows());
+            }
+            return true;
+        } finally {
+            sharing.layers().release(copied.span());
+        }
+    }
+
+    private static int blocksToStart(LayerBlocks[] layers, int copied) {
         int blocks = 0;
         for (LayerBlocks layer : layers) {
-            blocks += cachedTokens() == 0 ? 0 : LayerSharing.blocksToAdopt(layer, sharing.spansOf(lease()));
+            blocks += LayerSharing.blocksToStart(layer, copied);
         }
         return blocks;
     }
 
-    /** Gives a sequence without tokens what is cached; its blocks are reserved. */
-    void start(LayerBlocks[] layers) {
-        List<CachedSpan> cached = sharing.spansOf(lease());
-        for (LayerBlocks layer : layers) {
-            for (CachedSpan span : cached) {
-                sharing.layers().adopt(layer, span.layers[layer.shape.layer]);
-            }
-            if (!cached.isEmpty()) {
-                layer.adopted(cachedTokens());
-            }
-        }
-    }
-
-    /** Tokens that were cached. */
+    /** Tokens that are cached, for a sequence that has not started. */
     int cachedTokens() {
-        return lease().blocks() * sharing.spanTokens();
+        return lease().blocks() * sharing.spanTokens() + (head == null ? 0 : head.tokens());
     }
 
     /** Appends ids. */
@@ -125,7 +160,9 @@ final class SequencePrefix {
             }
             int span = lease().blocks();
             digest(span + 1);
-            CachedSpan mine = new CachedSpan(layers.length);
+            int first = span * sharing.spanTokens();
+            int[] ids = Arrays.copyOfRange(tokens, first, first + sharing.spanTokens());
+            CachedSpan mine = new CachedSpan(scope, sharing.last(lease()), ids, layers.length);
             for (int layer = 0; layer < layers.length; layer++) {
                 int blocks = sharing.blocksOfSpan(layer);
                 mine.layers[layer] = sharing.layers().share(layers[layer], span * blocks, blocks);

@@ -112,6 +112,9 @@ class FailingDeviceTest {
                 : backend.openSequence();
         open.add(first);
         engine.prompt(first, 21 - first.length(), (layer, alive, row) -> null); // tokens are compared
+        if (config.prefixes().enabled()) {
+            beginsWithACopy(backend, engine, open);
+        }
         KvSequence child = first.fork();
         open.add(child);
         if (paged) {
@@ -129,6 +132,19 @@ class FailingDeviceTest {
         }
         child.truncate(13);
         engine.token(child);
+    }
+
+    /** Another 19th token, in the middle of a block. */
+    private static void beginsWithACopy(KvCacheBackend backend, EngineDouble engine, List<KvSequence> open) {
+        int[] tokens = IntStream.range(0, 19).toArray();
+        tokens[18] = -1;
+        KvSequence other = backend.openSequence(PrefixRequest.of(tokens));
+        open.add(other);
+        assertEquals(18, other.length());
+        engine.prompt(other, 3, (layer, alive, row) -> null);
+        engine.token(other);
+        open.remove(other);
+        other.close();
     }
 
     /** A move that fails leaves the sequence where it was. */

@@ -13,6 +13,7 @@ import io.kvmanager.KvCache;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger;
+import io.kvmanager.PageTables;
 import io.kvmanager.PlacementPolicy;
 import io.kvmanager.PrefixCaching;
 import io.kvmanager.PrefixRequest;
@@ -20,6 +21,7 @@ import io.kvmanager.Tier;
 import io.kvmanager.TierBytes;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.testing.EngineDouble;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -140,18 +142,40 @@ class PrefixSharingTest {
             try (KvSequence first = cache.openSequence(request)) {
                 engine.prompt(first, 64);
             }
-            assertEquals(56, cache.cachedTokens(request));
-            assertEquals(56, cache.cachedTokens(request.priority(3)));
+            assertEquals(63, cache.cachedTokens(request), "a token is left to compute");
+            assertEquals(63, cache.cachedTokens(request.priority(3)));
             assertEquals(0, cache.cachedTokens(request.tenant("b")));
             assertEquals(0, cache.cachedTokens(request.tenant("")));
             assertEquals(0, cache.cachedTokens(request.adapter("lora-2")));
             int[] other = tokens(64);
             other[20]++;
             assertEquals(
-                    16, cache.cachedTokens(PrefixRequest.of(other).tenant("a").adapter("lora-1")));
+                    20, cache.cachedTokens(PrefixRequest.of(other).tenant("a").adapter("lora-1")));
             assertEquals(
                     0,
                     cache.cachedTokens(PrefixRequest.of(tokens(1)).tenant("a").adapter("lora-1")));
+        }
+    }
+
+    @Test
+    void theRestOfACopiedBlockReadsAsZero() {
+        Kind kind = kinds().findFirst().orElseThrow();
+        try (KvCache cache = KvCache.open(builder(kind).build());
+                EngineDouble engine = new EngineDouble(GEOMETRY, SEED, TOKENS)) {
+            try (KvSequence first = cache.openSequence(PrefixRequest.of(tokens(64)))) {
+                engine.prompt(first, 64);
+            }
+            try (KvSequence second = cache.openSequence(PrefixRequest.of(tokens(30)))) {
+                assertEquals(29, second.length());
+                PageTables tables = cache.pageTables(1, List.of(second));
+                assertArrayEquals(new int[] {5}, tables.lastPageLen());
+                for (int[] ids : List.of(tables.keys(), tables.values())) {
+                    for (int slot = 0; slot < kind.span(); slot++) {
+                        long row = GEOMETRY.rowOffset(ids[3], 1, slot);
+                        assertEquals(slot >= 5, tables.slab().get(ValueLayout.JAVA_FLOAT, row) == 0, "slot " + slot);
+                    }
+                }
+            }
         }
     }
 

@@ -39,6 +39,7 @@ final class ServingSchedule {
     private final List<String> log = new ArrayList<>();
     private final Ledger atOpen;
     private int hits;
+    private int copies;
 
     ServingSchedule(KvCacheConfig config, int streamDepth, SplittableRandom random) {
         this.config = config;
@@ -125,6 +126,7 @@ final class ServingSchedule {
         assertTrue(client.length <= cached, "more than was promised");
         assertTrue(cached < Math.max(1, client.named), "a token is left to compute");
         hits += client.length > 0 ? 1 : 0;
+        copies += client.length % geometry.blockTokens() > 0 ? 1 : 0;
         Arrays.setAll(client.positions, client.sequence::positions);
         if (config.retention() instanceof RetentionPolicy.All) {
             requireUnmoved(client);
@@ -134,6 +136,11 @@ final class ServingSchedule {
     /** Sequences that began behind a cached prefix. */
     int hits() {
         return hits;
+    }
+
+    /** Those of them that began in the middle of a block. */
+    int copies() {
+        return copies;
     }
 
     // ---- steps ----

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.Test;
  */
 class ServingSimulationTest {
     private static final AtomicLong HITS = new AtomicLong();
+    private static final AtomicLong COPIES = new AtomicLong();
     private static final long FIRST_SEED = 1_000_000;
     private static final List<Compensation> COMPENSATIONS =
             List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN);
@@ -38,6 +39,7 @@ class ServingSimulationTest {
         long schedules = Long.getLong("kv.simulation.schedules", 10_000);
         LongStream.range(FIRST_SEED, FIRST_SEED + schedules).parallel().forEach(ServingSimulationTest::run);
         assertTrue(HITS.get() > schedules / 100, HITS + " sequences began behind a cached prefix");
+        assertTrue(COPIES.get() > schedules / 100, COPIES + " sequences began with a copied part of a block");
     }
 
     private static void run(long seed) {
@@ -48,6 +50,7 @@ class ServingSimulationTest {
             ServingSchedule schedule = new ServingSchedule(config, streamDepth, random);
             schedule.run(10 + random.nextInt(50));
             HITS.addAndGet(schedule.hits());
+            COPIES.addAndGet(schedule.copies());
         } catch (AssertionError | RuntimeException e) {
             throw new AssertionError("run again with -Dkv.simulation.seed=" + seed + "\n" + e.getMessage(), e);
         }

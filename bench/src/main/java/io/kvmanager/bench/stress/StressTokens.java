@@ -81,7 +81,7 @@ final class StressTokens {
         }
         int own = Arrays.mismatch(drawn.tokens, texts[drawn.text]);
         int most = Math.min(own < 0 ? count : own, drawn.named - 1);
-        Integer before = longestHit.merge(List.of(drawn.text, drawn.tenant), hit, Math::max);
+        Integer before = longestHit.merge(List.of(drawn.text, drawn.tenant), Math.min(hit, most), Math::max);
         return before > hit && most >= before;
     }
 
