@@ -55,6 +55,15 @@ public interface TileResidency {
     List<String> audit(int[] references);
 
     /**
+     * What the bounds of a round are brought down to, as a share of an output's norm; that of round 0 is also what they
+     * may be. A bound of at most {@code epsilon / (1 + epsilon)} of the output's norm is at most {@code epsilon} of the
+     * exact one's. Later rounds ask for less, since the norm of their output may be smaller; the last one for nothing.
+     */
+    static double goal(double epsilon, int round) {
+        return epsilon / (1 + epsilon) * (1 - (double) round / (ROUNDS - 1));
+    }
+
+    /**
      * Device bytes of a residency's tables, on every device:
      *
      * <pre>

@@ -49,11 +49,6 @@ public abstract class CertificateContract {
         return HEADS;
     }
 
-    /** Whether the device chooses by {@code certified}. */
-    protected boolean certified() {
-        return true;
-    }
-
     /** Bound over error of every head whose error is more than rounding. */
     private final List<Double> slacks = new ArrayList<>();
 
@@ -90,9 +85,9 @@ public abstract class CertificateContract {
                 1, kvHeads * group, kvHeads, headSize, 4 << random.nextInt(3), types.get(random.nextInt(3)));
     }
 
-    private ValueSelection selection(SplittableRandom random) {
+    private static ValueSelection selection(SplittableRandom random) {
         double[] epsilons = {.3, .1, .03, .01, .001};
-        return switch (random.nextInt(certified() ? 5 : 2)) {
+        return switch (random.nextInt(5)) {
             case 0 -> new ValueSelection.TopN(1 + random.nextInt(3));
             case 1 -> new ValueSelection.Nucleus(.3 + .6 * random.nextDouble(), 6);
             default -> new ValueSelection.Certified(epsilons[random.nextInt(epsilons.length)]);

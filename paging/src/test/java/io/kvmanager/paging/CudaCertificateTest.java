@@ -19,9 +19,4 @@ class CudaCertificateTest extends CertificateContract {
     protected int heads() {
         return 150;
     }
-
-    @Override
-    protected boolean certified() {
-        return false;
-    }
 }
