@@ -39,7 +39,6 @@ public abstract class CertificateContract {
     private static final int HEADS = Integer.getInteger("kv.certificate.heads", 2500);
     private static final long SEED = Long.getLong("kv.certificate.seed", 20261129);
     private static final double UNIT = 0x1p-24;
-    private static final int STEPS = 24;
 
     /** The device to run on, as a user writes it. */
     protected abstract String device();
@@ -47,6 +46,11 @@ public abstract class CertificateContract {
     /** Query heads to check for each compensation; less where every kernel takes long. */
     protected int heads() {
         return HEADS;
+    }
+
+    /** Tokens behind a prompt; fewer of them are more caches for as many heads. */
+    protected int steps() {
+        return 24;
     }
 
     /** Bound over error of every head whose error is more than rounding. */
@@ -125,12 +129,12 @@ public abstract class CertificateContract {
                     rows(arena, heads.v, geometry, 0, prompt),
                     out);
             sequence.commit();
-            for (int step = 0; step < STEPS; step++) {
+            for (int step = 0; step < steps(); step++) {
                 step(sequence, heads, prompt + step, selection, arena, out, message);
             }
             assertEquals(List.of(), cache.audit(), message);
         }
-        return STEPS * geometry.queryHeads();
+        return steps() * geometry.queryHeads();
     }
 
     private void step(

@@ -41,7 +41,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 @ExtendWith(CudaAvailable.class)
 class CudaCertifiedChoiceTest {
     private static final int BLOCKS = 300;
-    private static final int STEPS = 12;
+    private static final int STEPS = 16;
 
     /** One device with a residency, tables and a workspace. */
     private static final class Side implements AutoCloseable {
@@ -145,7 +145,7 @@ class CudaCertifiedChoiceTest {
                     side.residency.select(side.workspace, side.blocks, side.values, side.homes, side.tally);
                     side.tally.attention();
                 }
-                float[] out = output(geometry, random);
+                float[] out = output(geometry, epsilon, random);
                 boolean open = true;
                 for (int round = 0; round < TileResidency.ROUNDS; round++) {
                     host.write(out, host.out);
@@ -165,7 +165,7 @@ class CudaCertifiedChoiceTest {
                 assertEquals(heads, tested.tally.heads(), message);
             }
             assertTrue(rounds > STEPS, "hardly ever a second round: " + rounds);
-            assertEquals(cached < 40, host.tally.report(0).tilesInPlace() > 0);
+            assertTrue(cached >= 40 || host.tally.report(0).tilesInPlace() > 0, "nothing was read in place");
         }
     }
 
@@ -183,13 +183,13 @@ class CudaCertifiedChoiceTest {
         CacheGeometry geometry = host.geometry;
         float[] mass = new float[geometry.queryHeads() * host.workspace.maxBlocks()];
         for (int i = 0; i < mass.length; i++) {
-            mass[i] = random.nextInt(3) == 0 ? 0 : (1 + random.nextInt(spread)) * 0x1p-15f;
+            mass[i] = random.nextInt(3) == 0 ? 0 : (1 + random.nextInt(spread)) * 0x1p-8f / spread;
         }
         float[] reaches = new float[BLOCKS * geometry.kvHeads()];
         for (int i = 0; i < reaches.length; i++) {
             reaches[i] = switch (kind) {
                 case 0 -> 1;
-                case 1 -> random.nextInt(50) == 0 ? Float.POSITIVE_INFINITY : random.nextFloat();
+                case 1 -> random.nextInt(200) == 0 ? Float.POSITIVE_INFINITY : random.nextFloat();
                 case 2 -> random.nextInt(4);
                 default -> (float) Math.scalb(random.nextDouble(), -random.nextInt(40));
             };
@@ -208,11 +208,12 @@ class CudaCertifiedChoiceTest {
         }
     }
 
-    private static float[] output(CacheGeometry geometry, SplittableRandom random) {
+    /** Mostly so long that some of what is not read has to be read; now and then zero. */
+    private static float[] output(CacheGeometry geometry, double epsilon, SplittableRandom random) {
         float[] out = new float[geometry.queryRowElements()];
-        float scale = random.nextInt(6) == 0 ? 0 : (float) Math.scalb(1.0, -random.nextInt(12));
+        double norm = random.nextInt(6) == 0 ? 0 : Math.scalb(1 / epsilon, -random.nextInt(8));
         for (int i = 0; i < out.length; i++) {
-            out[i] = scale * (float) random.nextGaussian();
+            out[i] = (float) (norm / Math.sqrt(geometry.headSize()) * random.nextGaussian());
         }
         return out;
     }
@@ -227,7 +228,7 @@ class CudaCertifiedChoiceTest {
         int row = geometry.groupSize() * geometry.headSize();
         for (int kvHead = 0; kvHead < geometry.kvHeads(); kvHead++) {
             if (!before.get(kvHead).equals(after.get(kvHead))) {
-                float factor = .5f + random.nextFloat();
+                float factor = .4f + .7f * random.nextFloat();
                 for (int i = kvHead * row; i < (kvHead + 1) * row; i++) {
                     out[i] *= factor;
                 }
