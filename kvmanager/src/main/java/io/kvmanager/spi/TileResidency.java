@@ -32,7 +32,8 @@ public interface TileResidency {
      * @param reaches {@code [homes][kvHeads]}
      * @param out output with what is selected so far
      * @param round 0 for the first call behind a select
-     * @return whether out may have to be computed again; false where the bound is met or nothing is left to read
+     * @return whether out may have to be computed again; false where the bound is known to be met or nothing is left to
+     *     read. A device that runs behind the host does not know, and skips by itself what would change nothing
      */
     default boolean refine(
             AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, int round, FetchTally tally) {
