@@ -31,13 +31,11 @@ class CudaEqualsHostTest {
     private record Run(List<Integer> ids, long hits, long misses, long inPlace, List<Integer> retained) {}
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = ';',
-            textBlock = """
-                topN(1);         RENORMALISE; 8
-                certified(0.1);  RENORMALISE; 3
-                certified(0.02); INT4;        8
-                """)
+    @CsvSource(delimiter = ';', textBlock = """
+        topN(1);         RENORMALISE; 8
+        certified(0.1);  RENORMALISE; 3
+        certified(0.02); INT4;        8
+        """)
     void sameTokensFromTheSameTiles(String selection, Compensation compensation, int tileCacheTiles) {
         Model model = Model.load(Model.EMBEDDED);
         int[] prompt = model.tokenizer()

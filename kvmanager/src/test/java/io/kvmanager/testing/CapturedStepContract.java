@@ -98,8 +98,7 @@ public abstract class CapturedStepContract {
 
     @ParameterizedTest
     @MethodSource("caches")
-    void replayedStepsEqualLaunchedOnes(
-            CacheName name, String selection, Compensation compensation, String retention) {
+    void replayedStepsEqualLaunchedOnes(CacheName name, String selection, Compensation compensation, String retention) {
         // A cache each: sequences of one cache share its tile slots, and would see each other's fetches.
         KvCache launched = open(name, selection, compensation, retention);
         KvCache replayed = open(name, selection, compensation, retention);

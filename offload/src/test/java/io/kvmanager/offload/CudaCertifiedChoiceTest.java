@@ -121,7 +121,8 @@ class CudaCertifiedChoiceTest {
         }
     }
 
-    private final List<Integer> homes = new ArrayList<>(IntStream.range(0, BLOCKS).boxed().toList());
+    private final List<Integer> homes =
+            new ArrayList<>(IntStream.range(0, BLOCKS).boxed().toList());
 
     @ParameterizedTest
     @CsvSource({

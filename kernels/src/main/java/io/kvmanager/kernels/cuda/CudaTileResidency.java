@@ -85,11 +85,12 @@ final class CudaTileResidency implements TileResidency {
         renormalises = request.compensation() == Compensation.RENORMALISE;
         gatherCtas = (int) Math.max(
                 geometry.kvHeads(),
-                Math.min(GATHER_CTAS, (long) geometry.kvHeads() * request.selection().maxTiles()));
+                Math.min(
+                        GATHER_CTAS,
+                        (long) geometry.kvHeads() * request.selection().maxTiles()));
         choose = kernels.kernel("selection", "choose", MASSES, COUNT, POINTER, POINTER, RULE, RESIDENCY, CHOICE);
         assign = kernels.kernel("residency", "assign", COUNT, INT, RESIDENCY, CHOICE, POINTER, INT);
-        gather = kernels.kernel(
-                "residency", "gather", COUNT, INT, POINTER, POINTER, RESIDENCY, CHOICE, TILES, TILES);
+        gather = kernels.kernel("residency", "gather", COUNT, INT, POINTER, POINTER, RESIDENCY, CHOICE, TILES, TILES);
         invalidate = kernels.kernel("residency", "invalidate", RESIDENCY, HOMES);
         refine = kernels.kernel(
                 "certificate", "refine", MASSES, COUNT, POINTER, POINTER, CERTIFIED, GOAL, RESIDENCY, CHOICE);

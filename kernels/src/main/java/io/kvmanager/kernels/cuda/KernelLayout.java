@@ -134,7 +134,10 @@ final class KernelLayout {
         long hitCounts = missCounts + 4L * (geometry.kvHeads() + 1);
         long shares = hitCounts + 4L * geometry.kvHeads();
         long end = shares + 4L * geometry.queryHeads() * stride;
-        return new long[] {/* missed */ 0, settled, needs, keys, keys + table, missCounts, hitCounts, shares, end};
+        return new long[] {
+                /* missed */
+            0, settled, needs, keys, keys + table, missCounts, hitCounts, shares, end
+        };
     }
 
     /** Scratch bytes of a workspace: what the neediest kernel takes, since they run one after the other. */
@@ -142,8 +145,7 @@ final class KernelLayout {
         int blocks = geometry.blocksFor(tokens);
         int stride = geometry.blocksFor(blocks) * geometry.blockTokens();
         long[] choice = choiceOffsets(geometry, stride);
-        long sums = Math.max(
-                scoreScratch(geometry, blocks * geometry.blockTokens()), valueScratch(geometry, blocks));
+        long sums = Math.max(scoreScratch(geometry, blocks * geometry.blockTokens()), valueScratch(geometry, blocks));
         long bytes = Math.max(keptScratch(geometry) + sums, choice[choice.length - 1]);
         return (bytes + 7) / 8 * 8;
     }
