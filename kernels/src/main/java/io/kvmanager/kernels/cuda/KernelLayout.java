@@ -127,6 +127,7 @@ final class KernelLayout {
      */
     static long[] choiceOffsets(CacheGeometry geometry, int stride) {
         long table = 4L * geometry.kvHeads() * stride;
+        long missed = 0;
         long settled = 8L * geometry.queryHeads();
         long needs = keptScratch(geometry);
         long keys = needs + 16L * geometry.queryHeads();
@@ -134,10 +135,7 @@ final class KernelLayout {
         long hitCounts = missCounts + 4L * (geometry.kvHeads() + 1);
         long shares = hitCounts + 4L * geometry.kvHeads();
         long end = shares + 4L * geometry.queryHeads() * stride;
-        return new long[] {
-                /* missed */
-            0, settled, needs, keys, keys + table, missCounts, hitCounts, shares, end
-        };
+        return new long[] {missed, settled, needs, keys, keys + table, missCounts, hitCounts, shares, end};
     }
 
     /** Scratch bytes of a workspace: what the neediest kernel takes, since they run one after the other. */
