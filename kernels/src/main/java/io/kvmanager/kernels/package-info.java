@@ -12,7 +12,7 @@
  *       threads it has.
  * </ul>
  *
- * <p>Reading order: {@code HostDeviceProvider}, {@code HostDevice}, {@code BlockRows}, {@code PlainKernels}, then
+ * <p>Reading order: {@code HostDeviceProvider}, {@code HostDevice}, {@code BlockRows}, {@code KeyTiles}, {@code PlainKernels}, then
  * {@code VectorKernels} and what it names.
  */
 @NullMarked

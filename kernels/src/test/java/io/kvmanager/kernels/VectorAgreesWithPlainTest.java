@@ -9,6 +9,7 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.Role;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
@@ -51,8 +52,8 @@ class VectorAgreesWithPlainTest {
                 valueTable.setAtIndex(ValueLayout.JAVA_INT, block, 2 * (blocks - 1 - block));
             }
             MemorySegment rows = random(device, TOKENS * geometry.keyValueRowElements(), 1, random);
-            kernels.append(keyTable, 0, rows, TOKENS);
-            kernels.append(valueTable, 0, random(device, TOKENS * HEAD_SIZE, 1, random), TOKENS);
+            kernels.append(Role.KEY, keyTable, 0, rows, TOKENS);
+            kernels.append(Role.VALUE, valueTable, 0, random(device, TOKENS * HEAD_SIZE, 1, random), TOKENS);
             AttentionWorkspace workspace = new AttentionWorkspace(device, geometry, TOKENS);
             MemorySegment q = random(device, geometry.queryRowElements(), 2, random);
             MemorySegment out = device.allocate(Tier.DEVICE, q.byteSize());
