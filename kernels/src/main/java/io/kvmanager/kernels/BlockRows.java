@@ -9,8 +9,8 @@ import java.lang.foreign.ValueLayout;
 /**
  * Everything over a slab that only copies or converts: blocks, tiles and rows. Shared by all host kernels.
  *
- * <p>Rows outside are {@code [count][kvHeads][headSize]} F32. Rows inside are where {@link CacheGeometry} puts them, but
- * for keys, which are where {@link KeyTiles} does.
+ * <p>Rows outside are {@code [count][kvHeads][headSize]} F32. Rows inside are where {@link CacheGeometry} puts them,
+ * and keys where {@link KeyTiles} does.
  */
 final class BlockRows {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;

@@ -14,8 +14,8 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Dot products of the keys of a {@link KeyPanel} with four queries. Lanes are slots: an element of the keys in all lanes
- * meets one element of a query, and a sum is a score.
+ * Dot products of the keys of a {@link KeyPanel} with four queries. Lanes are slots: one element of as many keys meets
+ * one element of a query, and a sum is a score.
  *
  * <p>Vectors of 16 lanes take a run each, and all four at once: 16 accumulators, and four streams of memory that the
  * processor's prefetching follows. Shorter ones take two vectors of a run: 8 accumulators, which 16 registers hold.

@@ -9,6 +9,7 @@ import io.kvmanager.ElementType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -21,16 +22,18 @@ import jdk.incubator.vector.VectorOperators;
  * scores  [4][64]                 of a quad
  * </pre>
  *
- * Runs are read where they lie. F16, odd head sizes of 16-bit types, and blocks of less than 16 slots are first decoded
- * to F32, {@code [headSize][64]} in memory of the panel's own.
+ * Runs are read where they lie. While one panel's scores become weights, {@link Prefetch} asks for the next one's first
+ * lines; the processor's own prefetching goes on from there, on four pages at a time. F16, odd head sizes of 16-bit
+ * types, and blocks of less than 16 slots are first decoded to F32, {@code [headSize][64]} in memory of the panel's
+ * own.
  */
 final class KeyPanel {
     static final int SLOTS = 64;
     static final int QUAD = 4;
     static final int RUNS = 4;
     static final int RUN_SLOTS = SLOTS / RUNS;
-    /** Bytes of each run that are asked for early: enough for the processor's own prefetching to go on from. */
-    private static final int AHEAD_BYTES = 8 * Prefetch.LINE_BYTES;
+    /** Bytes of each run that one call asks for. */
+    private static final int AHEAD_BYTES = 4 * Prefetch.LINE_BYTES;
 
     private final CacheGeometry geometry;
     private final MemorySegment slab;
@@ -43,6 +46,15 @@ final class KeyPanel {
 
     /** Byte offsets in {@link #memory}. */
     private final long[] runs = new long[RUNS];
+
+    private final boolean prefetches;
+    private final int runBytes;
+
+    /** Addresses of the expected runs. */
+    private final long[] next = new long[RUNS];
+
+    /** Bytes of each that have been asked for. */
+    private int asked;
 
     private final KeyDots dots;
     private final float[] key;
@@ -59,6 +71,9 @@ final class KeyPanel {
         this.memory = decoded ? Arena.ofAuto().allocate(4L * SLOTS * headSize, Prefetch.LINE_BYTES) : slab;
         int stepBytes = 4 * (decoded ? SLOTS : blockTokens);
         this.dots = new KeyDots(memory, runs, stepBytes, headSize, inPairs);
+        this.prefetches = Prefetch.LINES != null && wholeRuns;
+        this.runBytes = RUN_SLOTS * geometry.rowBytes();
+        this.asked = runBytes;
         this.key = new float[headSize];
     }
 
@@ -67,27 +82,33 @@ final class KeyPanel {
      */
     void load(MemorySegment table, int kvHead, int firstSlot, int count) {
         for (int run = 0; run < RUNS; run++) {
-            // Those behind the last slot are computed like the first one.
-            int slot = firstSlot + (run * RUN_SLOTS < count ? run * RUN_SLOTS : 0);
-            runs[run] = decoded ? 4L * run * RUN_SLOTS : run(table, kvHead, slot);
+            runs[run] = decoded ? 4L * run * RUN_SLOTS : run(table, kvHead, firstSlot + slotOf(run, count));
         }
         if (decoded) {
             decode(table, kvHead, firstSlot, count);
         }
     }
 
-    /** Asks the processor for the beginnings of the runs that {@link #load} will take next. */
+    /** Says what {@link #load} will take next; {@code count} is 0 if nothing. */
     void expect(MemorySegment table, int kvHead, int firstSlot, int count) {
-        if (Prefetch.LINES != null && wholeRuns) {
-            int last = firstSlot + (count - 1) / RUN_SLOTS * RUN_SLOTS;
-            long base = slab.address();
-            Prefetch.LINES.ahead(
-                    base + run(table, kvHead, firstSlot),
-                    base + run(table, kvHead, Math.min(last, firstSlot + RUN_SLOTS)),
-                    base + run(table, kvHead, Math.min(last, firstSlot + 2 * RUN_SLOTS)),
-                    base + run(table, kvHead, Math.min(last, firstSlot + 3 * RUN_SLOTS)),
-                    AHEAD_BYTES);
+        asked = prefetches && count > 0 ? 0 : runBytes;
+        for (int run = 0; run < RUNS && asked < runBytes; run++) {
+            next[run] = slab.address() + run(table, kvHead, firstSlot + slotOf(run, count));
         }
+    }
+
+    /** Asks the processor for a little more of what is expected, from the beginning on. */
+    void ahead() {
+        if (asked < runBytes) {
+            Objects.requireNonNull(Prefetch.LINES)
+                    .ahead(next[0] + asked, next[1] + asked, next[2] + asked, next[3] + asked, AHEAD_BYTES);
+            asked += AHEAD_BYTES;
+        }
+    }
+
+    /** First slot of a run in the panel; those behind the last slot are computed like the first one. */
+    private static int slotOf(int run, int count) {
+        return run * RUN_SLOTS < count ? run * RUN_SLOTS : 0;
     }
 
     /** Byte offset in the slab of the run that begins with {@code slot}. */

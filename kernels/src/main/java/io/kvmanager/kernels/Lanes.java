@@ -16,10 +16,9 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Vectors of this machine's preferred width, at most 16 lanes, and how stored elements become F32 lanes.
  *
- * <p>A BF16 row of V is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high half.
+ * <p>A BF16 row of V is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high.
  * Both halves become F32 in place, so one load gives a vector of the even and one of the odd elements, and whatever
- * they meet is held in the same split order. F16, and rows that do not fill whole vectors, are
- * decoded to F32 first.
+ * they meet is held in the same split order.
  */
 final class Lanes {
     static final VectorSpecies<Float> FLOATS =

@@ -18,8 +18,8 @@ import jdk.incubator.vector.FloatVector;
  * <ol>
  *   <li>queries are scaled and stored four side by side, per KV head; each has a factor, its row's weight over the
  *       number of query heads, zero for padding
- *   <li>slots are cut into panels of 64, a part each, the first of which may begin before the first slot; for every KV head and four queries: scores {@code [4][64]}, and
- *       {@code column += factor * exp(score - logSumExp)}
+ *   <li>slots are cut into panels of 64, a part each, the first of which may begin before the first slot; for every KV
+ *       head and four queries: scores {@code [4][64]}, and {@code column += factor * exp(score - logSumExp)}
  * </ol>
  */
 final class VectorColumns {

@@ -7,7 +7,6 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.WorkerGroup;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -15,14 +14,12 @@ import org.jspecify.annotations.Nullable;
  * Decode scores and softmax weights.
  *
  * <ol>
- *   <li>per KV head and block range, panel by panel of 64 slots: raw scores into the workspace's weights; then,
- *       while they are in the processor's caches, {@link VectorSoftmax#range} over the range
+ *   <li>per KV head and block range, panel by panel of 64 slots: scores, and {@link VectorSoftmax#panel} of each
+ *       query head
  *   <li>per query head: {@link VectorSoftmax#join} over its ranges
  * </ol>
  */
 final class VectorScores {
-    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
     private final float[] queries;
@@ -104,14 +101,10 @@ final class VectorScores {
             try {
                 Scratch own = scratch.get(piece);
                 for (int first = from; first < to; first += SLOTS) {
-                    panel(own, kvHead, first, to);
+                    panel(own, kvHead, range, first, from, to);
                 }
             } finally {
                 scratch.giveBack(piece);
-            }
-            AttentionWorkspace space = Objects.requireNonNull(workspace);
-            for (int head = kvHead * groupSize; head < (kvHead + 1) * groupSize; head++) {
-                softmax.range(space, head, range, from, to, tokens);
             }
         }
     }
@@ -124,20 +117,18 @@ final class VectorScores {
         }
     }
 
-    /** Raw scores of slots {@code first..first+63}, or as many as there are before {@code end}. */
-    private void panel(Scratch own, int kvHead, int first, int end) {
+    /** Slots {@code first..first+63} of the range {@code from..to-1}, or as many as there are. */
+    private void panel(Scratch own, int kvHead, int range, int first, int from, int to) {
         AttentionWorkspace space = Objects.requireNonNull(workspace);
-        int count = Math.min(SLOTS, end - first);
+        int count = Math.min(SLOTS, to - first);
         own.keys.load(table, kvHead, first, count);
-        if (first + SLOTS < end) {
-            own.keys.expect(table, kvHead, first + SLOTS, Math.min(SLOTS, end - first - SLOTS));
-        }
+        own.keys.expect(table, kvHead, first + SLOTS, Math.min(SLOTS, to - first - count));
         for (int quad = 0; quad < quads; quad++) {
             own.keys.scores(queries, (kvHead * quads + quad) * QUAD * headSize, own.scores);
             int head = kvHead * groupSize + quad * QUAD;
             for (int i = 0; i < Math.min(QUAD, groupSize - quad * QUAD); i++) {
-                long at = (long) (head + i) * space.maxTokens() + first;
-                MemorySegment.copy(own.scores, i * SLOTS, space.weights(), FLOAT, 4 * at, count);
+                own.keys.ahead();
+                softmax.panel(space, head + i, range, first, first == from, own.scores, i * SLOTS, count, tokens);
             }
         }
     }
