@@ -84,16 +84,12 @@ final class KeyDots {
         FloatVector s31 = s00;
         FloatVector s32 = s00;
         FloatVector s33 = s00;
-        for (int e = 0; e < headSize; e++) {
+        for (int e = 0, step = 0; e < headSize; e++, step += stepBytes) {
             int query = at + e * QUAD;
-            FloatVector k0 = FloatVector.fromMemorySegment(FLOATS, memory, key0, ORDER);
-            FloatVector k1 = FloatVector.fromMemorySegment(FLOATS, memory, key1, ORDER);
-            FloatVector k2 = FloatVector.fromMemorySegment(FLOATS, memory, key2, ORDER);
-            FloatVector k3 = FloatVector.fromMemorySegment(FLOATS, memory, key3, ORDER);
-            key0 += stepBytes;
-            key1 += stepBytes;
-            key2 += stepBytes;
-            key3 += stepBytes;
+            FloatVector k0 = FloatVector.fromMemorySegment(FLOATS, memory, key0 + step, ORDER);
+            FloatVector k1 = FloatVector.fromMemorySegment(FLOATS, memory, key1 + step, ORDER);
+            FloatVector k2 = FloatVector.fromMemorySegment(FLOATS, memory, key2 + step, ORDER);
+            FloatVector k3 = FloatVector.fromMemorySegment(FLOATS, memory, key3 + step, ORDER);
             FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
             s00 = k0.fma(q0, s00);
             s01 = k1.fma(q0, s01);
@@ -155,64 +151,44 @@ final class KeyDots {
         FloatVector s31 = s00;
         FloatVector s32 = s00;
         FloatVector s33 = s00;
-        for (int e = 0; e < headSize; e += 2) {
+        for (int e = 0, step = 0; e < headSize; e += 2, step += stepBytes) {
             int query = at + e * QUAD;
-            IntVector p0 = IntVector.fromMemorySegment(INTS, memory, key0, ORDER);
-            IntVector p1 = IntVector.fromMemorySegment(INTS, memory, key1, ORDER);
-            IntVector p2 = IntVector.fromMemorySegment(INTS, memory, key2, ORDER);
-            IntVector p3 = IntVector.fromMemorySegment(INTS, memory, key3, ORDER);
-            key0 += stepBytes;
-            key1 += stepBytes;
-            key2 += stepBytes;
-            key3 += stepBytes;
+            IntVector p0 = IntVector.fromMemorySegment(INTS, memory, key0 + step, ORDER);
+            IntVector p1 = IntVector.fromMemorySegment(INTS, memory, key1 + step, ORDER);
+            IntVector p2 = IntVector.fromMemorySegment(INTS, memory, key2 + step, ORDER);
+            IntVector p3 = IntVector.fromMemorySegment(INTS, memory, key3 + step, ORDER);
             FloatVector even0 = p0.lanewise(VectorOperators.LSHL, HALF_BITS).reinterpretAsFloats();
             FloatVector even1 = p1.lanewise(VectorOperators.LSHL, HALF_BITS).reinterpretAsFloats();
             FloatVector even2 = p2.lanewise(VectorOperators.LSHL, HALF_BITS).reinterpretAsFloats();
             FloatVector even3 = p3.lanewise(VectorOperators.LSHL, HALF_BITS).reinterpretAsFloats();
-            FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
-            s00 = even0.fma(q0, s00);
-            s01 = even1.fma(q0, s01);
-            s02 = even2.fma(q0, s02);
-            s03 = even3.fma(q0, s03);
-            FloatVector q1 = FloatVector.broadcast(FLOATS, queries[query + 1]);
-            s10 = even0.fma(q1, s10);
-            s11 = even1.fma(q1, s11);
-            s12 = even2.fma(q1, s12);
-            s13 = even3.fma(q1, s13);
-            FloatVector q2 = FloatVector.broadcast(FLOATS, queries[query + 2]);
-            s20 = even0.fma(q2, s20);
-            s21 = even1.fma(q2, s21);
-            s22 = even2.fma(q2, s22);
-            s23 = even3.fma(q2, s23);
-            FloatVector q3 = FloatVector.broadcast(FLOATS, queries[query + 3]);
-            s30 = even0.fma(q3, s30);
-            s31 = even1.fma(q3, s31);
-            s32 = even2.fma(q3, s32);
-            s33 = even3.fma(q3, s33);
             FloatVector odd0 = p0.and(HIGH_HALF).reinterpretAsFloats();
             FloatVector odd1 = p1.and(HIGH_HALF).reinterpretAsFloats();
             FloatVector odd2 = p2.and(HIGH_HALF).reinterpretAsFloats();
             FloatVector odd3 = p3.and(HIGH_HALF).reinterpretAsFloats();
+            FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
             FloatVector r0 = FloatVector.broadcast(FLOATS, queries[query + 4]);
-            s00 = odd0.fma(r0, s00);
-            s01 = odd1.fma(r0, s01);
-            s02 = odd2.fma(r0, s02);
-            s03 = odd3.fma(r0, s03);
+            s00 = odd0.fma(r0, even0.fma(q0, s00));
+            s01 = odd1.fma(r0, even1.fma(q0, s01));
+            s02 = odd2.fma(r0, even2.fma(q0, s02));
+            s03 = odd3.fma(r0, even3.fma(q0, s03));
+            FloatVector q1 = FloatVector.broadcast(FLOATS, queries[query + 1]);
             FloatVector r1 = FloatVector.broadcast(FLOATS, queries[query + 5]);
-            s10 = odd0.fma(r1, s10);
-            s11 = odd1.fma(r1, s11);
-            s12 = odd2.fma(r1, s12);
-            s13 = odd3.fma(r1, s13);
+            s10 = odd0.fma(r1, even0.fma(q1, s10));
+            s11 = odd1.fma(r1, even1.fma(q1, s11));
+            s12 = odd2.fma(r1, even2.fma(q1, s12));
+            s13 = odd3.fma(r1, even3.fma(q1, s13));
+            FloatVector q2 = FloatVector.broadcast(FLOATS, queries[query + 2]);
             FloatVector r2 = FloatVector.broadcast(FLOATS, queries[query + 6]);
-            s20 = odd0.fma(r2, s20);
-            s21 = odd1.fma(r2, s21);
-            s22 = odd2.fma(r2, s22);
-            s23 = odd3.fma(r2, s23);
+            s20 = odd0.fma(r2, even0.fma(q2, s20));
+            s21 = odd1.fma(r2, even1.fma(q2, s21));
+            s22 = odd2.fma(r2, even2.fma(q2, s22));
+            s23 = odd3.fma(r2, even3.fma(q2, s23));
+            FloatVector q3 = FloatVector.broadcast(FLOATS, queries[query + 3]);
             FloatVector r3 = FloatVector.broadcast(FLOATS, queries[query + 7]);
-            s30 = odd0.fma(r3, s30);
-            s31 = odd1.fma(r3, s31);
-            s32 = odd2.fma(r3, s32);
-            s33 = odd3.fma(r3, s33);
+            s30 = odd0.fma(r3, even0.fma(q3, s30));
+            s31 = odd1.fma(r3, even1.fma(q3, s31));
+            s32 = odd2.fma(r3, even2.fma(q3, s32));
+            s33 = odd3.fma(r3, even3.fma(q3, s33));
         }
         s00.intoArray(scores, 0);
         s01.intoArray(scores, LANES);
@@ -235,7 +211,7 @@ final class KeyDots {
     /** Two vectors of one run, the first at {@code slot}. */
     private void twoFloats(float[] queries, int at, float[] scores, int slot) {
         long key0 = runs[slot / RUN_SLOTS] + 4L * (slot % RUN_SLOTS);
-        long key1 = key0 + 4 * LANES;
+        long key1 = key0 + 4L * LANES;
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s10 = s00;
@@ -244,12 +220,10 @@ final class KeyDots {
         FloatVector s21 = s00;
         FloatVector s30 = s00;
         FloatVector s31 = s00;
-        for (int e = 0; e < headSize; e++) {
+        for (int e = 0, step = 0; e < headSize; e++, step += stepBytes) {
             int query = at + e * QUAD;
-            FloatVector k0 = FloatVector.fromMemorySegment(FLOATS, memory, key0, ORDER);
-            FloatVector k1 = FloatVector.fromMemorySegment(FLOATS, memory, key1, ORDER);
-            key0 += stepBytes;
-            key1 += stepBytes;
+            FloatVector k0 = FloatVector.fromMemorySegment(FLOATS, memory, key0 + step, ORDER);
+            FloatVector k1 = FloatVector.fromMemorySegment(FLOATS, memory, key1 + step, ORDER);
             FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
             s00 = k0.fma(q0, s00);
             s01 = k1.fma(q0, s01);
@@ -276,7 +250,7 @@ final class KeyDots {
     /** As {@link #twoFloats}; of a pair, the even element first. */
     private void twoPairs(float[] queries, int at, float[] scores, int slot) {
         long key0 = runs[slot / RUN_SLOTS] + 4L * (slot % RUN_SLOTS);
-        long key1 = key0 + 4 * LANES;
+        long key1 = key0 + 4L * LANES;
         FloatVector s00 = FloatVector.zero(FLOATS);
         FloatVector s01 = s00;
         FloatVector s10 = s00;
@@ -285,40 +259,30 @@ final class KeyDots {
         FloatVector s21 = s00;
         FloatVector s30 = s00;
         FloatVector s31 = s00;
-        for (int e = 0; e < headSize; e += 2) {
+        for (int e = 0, step = 0; e < headSize; e += 2, step += stepBytes) {
             int query = at + e * QUAD;
-            IntVector p0 = IntVector.fromMemorySegment(INTS, memory, key0, ORDER);
-            IntVector p1 = IntVector.fromMemorySegment(INTS, memory, key1, ORDER);
-            key0 += stepBytes;
-            key1 += stepBytes;
+            IntVector p0 = IntVector.fromMemorySegment(INTS, memory, key0 + step, ORDER);
+            IntVector p1 = IntVector.fromMemorySegment(INTS, memory, key1 + step, ORDER);
             FloatVector even0 = p0.lanewise(VectorOperators.LSHL, HALF_BITS).reinterpretAsFloats();
             FloatVector even1 = p1.lanewise(VectorOperators.LSHL, HALF_BITS).reinterpretAsFloats();
-            FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
-            s00 = even0.fma(q0, s00);
-            s01 = even1.fma(q0, s01);
-            FloatVector q1 = FloatVector.broadcast(FLOATS, queries[query + 1]);
-            s10 = even0.fma(q1, s10);
-            s11 = even1.fma(q1, s11);
-            FloatVector q2 = FloatVector.broadcast(FLOATS, queries[query + 2]);
-            s20 = even0.fma(q2, s20);
-            s21 = even1.fma(q2, s21);
-            FloatVector q3 = FloatVector.broadcast(FLOATS, queries[query + 3]);
-            s30 = even0.fma(q3, s30);
-            s31 = even1.fma(q3, s31);
             FloatVector odd0 = p0.and(HIGH_HALF).reinterpretAsFloats();
             FloatVector odd1 = p1.and(HIGH_HALF).reinterpretAsFloats();
+            FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
             FloatVector r0 = FloatVector.broadcast(FLOATS, queries[query + 4]);
-            s00 = odd0.fma(r0, s00);
-            s01 = odd1.fma(r0, s01);
+            s00 = odd0.fma(r0, even0.fma(q0, s00));
+            s01 = odd1.fma(r0, even1.fma(q0, s01));
+            FloatVector q1 = FloatVector.broadcast(FLOATS, queries[query + 1]);
             FloatVector r1 = FloatVector.broadcast(FLOATS, queries[query + 5]);
-            s10 = odd0.fma(r1, s10);
-            s11 = odd1.fma(r1, s11);
+            s10 = odd0.fma(r1, even0.fma(q1, s10));
+            s11 = odd1.fma(r1, even1.fma(q1, s11));
+            FloatVector q2 = FloatVector.broadcast(FLOATS, queries[query + 2]);
             FloatVector r2 = FloatVector.broadcast(FLOATS, queries[query + 6]);
-            s20 = odd0.fma(r2, s20);
-            s21 = odd1.fma(r2, s21);
+            s20 = odd0.fma(r2, even0.fma(q2, s20));
+            s21 = odd1.fma(r2, even1.fma(q2, s21));
+            FloatVector q3 = FloatVector.broadcast(FLOATS, queries[query + 3]);
             FloatVector r3 = FloatVector.broadcast(FLOATS, queries[query + 7]);
-            s30 = odd0.fma(r3, s30);
-            s31 = odd1.fma(r3, s31);
+            s30 = odd0.fma(r3, even0.fma(q3, s30));
+            s31 = odd1.fma(r3, even1.fma(q3, s31));
         }
         s00.intoArray(scores, slot);
         s01.intoArray(scores, slot + LANES);
