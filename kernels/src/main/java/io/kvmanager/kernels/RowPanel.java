@@ -109,7 +109,7 @@ final class RowPanel {
      */
     void begin(int count, boolean hasNext, int steps) {
         if (decoded) {
-            for (long at = (long) count * rowBytes; at < memory.byteSize(); at += 4 * LANES) {
+            for (long at = (long) count * rowBytes; at < memory.byteSize(); at += 4L * LANES) {
                 FloatVector.zero(FLOATS).intoMemorySegment(memory, at, ORDER);
             }
         } else {

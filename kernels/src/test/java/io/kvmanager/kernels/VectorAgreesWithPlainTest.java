@@ -76,7 +76,8 @@ class VectorAgreesWithPlainTest {
             MemorySegment rows = random(device, TOKENS * geometry.keyValueRowElements(), 1, random);
             for (int i = 0; i < TOKENS * HEAD_SIZE; i++) {
                 float key = rows.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-                rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, key * (1 + rise * (i / HEAD_SIZE)));
+                int slot = i / HEAD_SIZE;
+                rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, key * (1 + rise * slot));
             }
             kernels.append(Role.KEY, keyTable, 0, rows, TOKENS);
             kernels.append(Role.VALUE, valueTable, 0, random(device, TOKENS * HEAD_SIZE, 1, random), TOKENS);
