@@ -8,20 +8,32 @@ constexpr int DIGIT_BITS = 8;
 constexpr int DIGITS = 1 << DIGIT_BITS;
 constexpr int LANE_DIGITS = DIGITS / WARP;
 
-__device__ inline Mass massOf(unsigned key) {
-    return (Mass)((double)__uint_as_float(key) * MASS_UNIT);
+typedef unsigned long long Place;  // of a block in the order of a choice
+constexpr Place BEHIND_ALL = ~0ull;
+
+// Whether a block's key says that its tile can be chosen: it is not read, and there is something to gain.
+__device__ inline bool isOpen(unsigned key) {
+    return key != 0 && key != READ;
+}
+
+// Bits that number the blocks, in whole digits.
+__device__ inline int blockBits(int blocks) {
+    int bits = DIGIT_BITS;
+    while (blocks > 1LL << bits) {
+        bits += DIGIT_BITS;
+    }
+    return bits;
+}
+
+// All places differ: a larger key has a larger one, and of equal keys the lower block.
+__device__ inline Place placeOf(unsigned key, int block, int bits) {
+    return ((Place)key << bits) + ((1ull << bits) - 1 - block);
 }
 
 // What is still to be chosen: at most `limit` tiles, until `need` is covered.
-struct Open {
+struct alignas(16) Open {
     Mass need;
     int limit;
-};
-
-// The boundary of a choice: larger keys are chosen, and the first `ties` blocks of those with this very key.
-struct Boundary {
-    unsigned key;
-    int ties;
 };
 
 // Finds the digit at which a choice ends: from the largest digit down, the first with so many keys or so much mass that
@@ -73,28 +85,30 @@ __device__ inline bool boundaryDigit(const int* counts, const Mass* weights, Ope
     return true;
 }
 
-// The shortest run of largest keys whose masses cover the need, at most `limit` of them: digit by digit from the
-// top, with a histogram of what agrees with the digits so far.
-__device__ inline Boundary findBoundary(const unsigned* keys, int blocks, Open open) {
+// The shortest run of largest keys whose weights cover the need, at most `limit` of them: digit by digit from the top,
+// with a histogram of what agrees with the digits so far, until the digit where it ends is that of one block. Returns
+// the least place that is chosen. Weights, weigh(block), are integers: sums are the same in any order.
+template <class Weigh>
+__device__ inline Place findBoundary(const unsigned* keys, int blocks, Open open, Weigh weigh) {
     __shared__ int counts[DIGITS];
     __shared__ Mass weights[DIGITS];
     __shared__ unsigned boundary;
-    __shared__ Mass needLeft;
-    __shared__ int limitLeft;
+    __shared__ Open left;
     __shared__ bool ends;
-    unsigned prefix = 0;
-    for (int shift = 32 - DIGIT_BITS; shift >= 0; shift -= DIGIT_BITS) {
+    int bits = blockBits(blocks);
+    int top = 32 + bits - DIGIT_BITS;
+    Place prefix = 0;
+    for (int shift = top;; shift -= DIGIT_BITS) {
         for (int i = threadIdx.x; i < DIGITS; i += CHOOSERS) {
             counts[i] = 0;
             weights[i] = 0;
         }
         __syncthreads();
         for (int block = threadIdx.x; block < blocks; block += CHOOSERS) {
-            unsigned key = keys[block];
-            bool agrees = shift == 32 - DIGIT_BITS || key >> (shift + DIGIT_BITS) == prefix;
-            if (key != 0 && agrees) {
-                atomicAdd(&counts[key >> shift & (DIGITS - 1)], 1);
-                atomicAdd(&weights[key >> shift & (DIGITS - 1)], massOf(key));
+            Place place = placeOf(keys[block], block, bits);
+            if (isOpen(keys[block]) && (shift == top || place >> (shift + DIGIT_BITS) == prefix)) {
+                atomicAdd(&counts[place >> shift & (DIGITS - 1)], 1);
+                atomicAdd(&weights[place >> shift & (DIGITS - 1)], weigh(block));
             }
         }
         __syncthreads();
@@ -105,25 +119,21 @@ __device__ inline Boundary findBoundary(const unsigned* keys, int blocks, Open o
             if (threadIdx.x == 0) {
                 ends = found;
                 boundary = digit;
-                needLeft = after.need;
-                limitLeft = after.limit;
+                left = after;
             }
         }
         __syncthreads();
         bool found = ends;
         unsigned digit = boundary;
-        open.need = needLeft;
-        open.limit = limitLeft;
+        bool single = counts[digit] == 1;
+        open = left;
         __syncthreads();
         if (!found) {
-            return Boundary{0, 0};  // everything above 0
+            return 0;  // everything is chosen
         }
         prefix = prefix << DIGIT_BITS | digit;
+        if (single) {
+            return (open.limit > 0 ? prefix : prefix + 1) << shift;
+        }
     }
-    Mass each = massOf(prefix);
-    int ties = open.limit;
-    if (open.need != ENDLESS && each > 0 && (open.need + each - 1) / each < (Mass)ties) {
-        ties = (int)((open.need + each - 1) / each);
-    }
-    return Boundary{prefix, ties};
 }

@@ -34,6 +34,20 @@ __device__ inline N ctaSum(N value, N* parts) {
     return sum;
 }
 
+// As ctaSum, the largest.
+__device__ inline float ctaMax(float value, float* parts) {
+    value = warpMax(value);
+    if (threadIdx.x % WARP == 0) {
+        parts[threadIdx.x / WARP] = value;
+    }
+    __syncthreads();
+    for (int warp = 0; warp < (int)blockDim.x / WARP; warp++) {
+        value = fmaxf(value, parts[warp]);
+    }
+    __syncthreads();
+    return value;
+}
+
 // How many threads before this one, and how many in all, have the flag set. As ctaSum with `parts`.
 struct Rank {
     int before;

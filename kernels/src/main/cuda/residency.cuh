@@ -3,8 +3,10 @@
 
 #include "layout.cuh"
 
-constexpr int CHOOSERS = 256;  // threads of choose, assign and invalidate
+constexpr int CHOOSERS = 256;  // threads of choose, refine, account, assign and invalidate
 constexpr double MASS_UNIT = 0x1p54;  // masses are summed up as integers: the same in any order
+
+constexpr unsigned READ = 0xffffffffu;  // the key of a block that a KV head reads
 
 typedef unsigned long long Mass;
 constexpr Mass ENDLESS = ~0ull;  // a need that no mass meets: only the limit ends the choice
@@ -24,14 +26,23 @@ struct Residency {
 
 enum Control { HAND, STEP, FREE };
 
-// Scratch between the launches. 48 bytes.
+// What is left of a query head's bound, in its units (see certificate.cu). 16 bytes.
+struct alignas(16) Need {
+    double scale;
+    Mass units;  // to be covered; or ENDLESS
+};
+
+// Scratch between the launches. The first two live from choose to the end of the attention, the others from choose or
+// refine to gather: what is launched in between writes over them. 64 bytes.
 struct Choice {
+    double* missed;   // [queryHeads]: mass of what is not read
+    int* settled;     // [kvHeads]: not 0 where nothing was added to what the output was computed with
+    Need* needs;      // [queryHeads]
     unsigned* keys;   // [kvHeads][stride]
     int* missTiles;   // [kvHeads][stride]; assign packs them together
-    int* missPlaces;  // [kvHeads][stride]: where in the tile list a miss belongs; then the slab tile of a packed miss
     int* missCounts;  // [kvHeads + 1]; the last one is all of them
     int* hitCounts;   // [kvHeads]
-    double* missed;   // [queryHeads]
+    float* shares;    // [queryHeads][stride]
 };
 
 // Masses of a step's blocks. 24 bytes.
@@ -47,6 +58,19 @@ struct Rule {
     int limit;       // most tiles of one KV head
 };
 
+// What bounds an output's error. 24 bytes.
+struct Certified {
+    const float* reaches;  // [homes][kvHeads]
+    const float* out;      // [queryHeads][headSize]
+    int renormalised;      // then reaches grow by the output's norm
+};
+
+// What a round asks for, as shares of an output's norm. 16 bytes.
+struct Goal {
+    double target;  // a bound up to this is met
+    double rest;    // what bounds are brought down to where one is not
+};
+
 __device__ inline int slabTile(const CacheShape& shape, const Residency& cache, int slot) {
     return tileIndex(shape, cache.blocks[slot / shape.kvHeads], slot % shape.kvHeads);
 }
@@ -58,7 +82,7 @@ struct Tally {
     long long hits;
     long long misses;
     long long bytes;
-    long long inPlace;  // tiles read in host memory: never here
+    long long inPlace;  // tiles read in host memory
     long long ranged;
 };
 

@@ -10,11 +10,8 @@
 // as on the host, so codes are the host's.
 #include "elements.cuh"
 #include "reduce.cuh"
-#include "residency.cuh"
 
-constexpr double REACH_ROUNDING = 1 + 1e-9;        // more than double arithmetic loses in a norm
-constexpr double BOUND_ROUNDING = 1 + 0x1p-18;     // more than masses lose as sums of F32
-constexpr double LEAST_NORM = 0x1p-100;            // what an output of zero counts as
+constexpr double REACH_ROUNDING = 1 + 1e-9;  // more than double arithmetic loses in a norm
 
 template <int BITS>
 __device__ inline int codeRowBytes(const CacheShape& shape) {
@@ -180,6 +177,7 @@ struct ShadowSums {
     const int* ranges;  // table of range blocks
     const float* weights;  // [queryHeads][weightStride]
     const float* rest;     // [queryHeads][restStride]; above 0 where a block was not read
+    const int* settled;    // [kvHeads]; not 0 where the output stays as it is
     int weightStride;
     int restStride;
 };
@@ -190,6 +188,9 @@ __device__ inline void shadowValues(
         const CacheShape& shape, const ShadowSums& sums, const Count& count, float* partials, int splits) {
     int head = blockIdx.y;
     int kvHead = head / groupSize(shape);
+    if (sums.settled[kvHead] != 0) {
+        return;
+    }
     int first = blockIdx.x * splitBlocks(shape);
     int last = min(valueOf(count), first + splitBlocks(shape));
     int codeRow = codeRowBytes<BITS>(shape);
@@ -237,7 +238,10 @@ __device__ inline void shadowValues(
 
 // Adds the sums of all parts to the output. Grid: query heads.
 extern "C" __global__ void __launch_bounds__(THREADS) merge_shadows(
-        CacheShape shape, Count count, const float* partials, int splits, float* out) {
+        CacheShape shape, Count count, const float* partials, int splits, const int* settled, float* out) {
+    if (settled[blockIdx.x / groupSize(shape)] != 0) {
+        return;
+    }
     int used = ceilDiv(valueOf(count), splitBlocks(shape));
     for (int element = threadIdx.x; element < shape.headSize; element += THREADS) {
         const float* from = partials + (long long)blockIdx.x * splits * shape.headSize + element;
@@ -246,46 +250,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) merge_shadows(
             sum += from[(long long)split * shape.headSize];
         }
         out[(long long)blockIdx.x * shape.headSize + element] += sum;
-    }
-}
-
-// Counts the bound of every query head: its unread masses times the reaches of their homes; where the output was
-// renormalised, reaches grow by the output's norm. Grid: query heads.
-extern "C" __global__ void __launch_bounds__(THREADS) account_bounds(
-        CacheShape shape,
-        Count count,
-        const int* homeTable,
-        const float* reaches,
-        const float* rest,
-        int stride,
-        const float* out,
-        int renormalised,
-        Tally* tally) {
-    __shared__ double parts[THREADS / WARP];
-    int head = blockIdx.x;
-    int kvHead = head / groupSize(shape);
-    int blocks = valueOf(count);
-    double squares = 0;
-    for (int e = threadIdx.x; e < shape.headSize; e += THREADS) {
-        double element = out[(long long)head * shape.headSize + e];
-        squares += element * element;
-    }
-    double norm = sqrt(ctaSum(squares, parts));
-    double own = renormalised ? norm : 0;
-    double bound = 0;
-    for (int block = threadIdx.x; block < blocks; block += THREADS) {
-        float mass = rest[(long long)head * stride + block];
-        if (mass > 0) {
-            double distance = reaches[(long long)homeTable[block] * shape.kvHeads + kvHead];
-            bound += (float)(mass * (distance + own) * BOUND_ROUNDING);
-        }
-    }
-    bound = ctaSum(bound, parts) * BOUND_ROUNDING;
-    if (threadIdx.x == 0) {
-        HeadTally* of = headTallies(tally) + head;
-        double relative = bound / max(norm, LEAST_NORM);
-        of->boundSum += relative;
-        of->boundMax = max(of->boundMax, relative);
     }
 }
 

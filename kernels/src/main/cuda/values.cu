@@ -8,6 +8,8 @@
 //
 // merge_values adds them in the order of the list. Where no scratch is given (partials is null), the grid has one
 // split, and a CTA goes through the whole list itself.
+//
+// Whatever changes an output leaves those of settled KV heads as they are (see certificate.cu).
 #include "elements.cuh"
 #include "reduce.cuh"
 
@@ -17,6 +19,11 @@ struct Weights {
     const float* rows;  // [queryHeads][stride]
     int stride;
 };
+
+// Whether a KV head's outputs stay as they are. [kvHeads]; none do where it is null.
+__device__ inline bool isSettled(const int* settled, int kvHead) {
+    return settled != nullptr && settled[kvHead] != 0;
+}
 
 // What one CTA sums up: entries first..last-1 of a KV head's list, for some query heads.
 struct Share {
@@ -74,6 +81,7 @@ __device__ inline void values(
         const CacheShape& shape,
         const Weights& weights,
         const Tiles& list,
+        const int* settled,
         float* partials,
         int splits,
         float* out,
@@ -85,6 +93,9 @@ __device__ inline void values(
     int splitEntries = max(1, VALUE_ROWS / shape.blockTokens);
     Share share;
     share.kvHead = blockIdx.y / chunks;
+    if (isSettled(settled, share.kvHead)) {
+        return;
+    }
     int chunk = blockIdx.y % chunks;
     share.firstHead = share.kvHead * groupSize(shape) + chunk * HEADS;
     share.heads = min(HEADS, groupSize(shape) - chunk * HEADS);
@@ -163,8 +174,17 @@ __device__ inline void values(
 
 // Grid: query heads.
 extern "C" __global__ void __launch_bounds__(THREADS) merge_values(
-        CacheShape shape, Tiles list, const float* partials, int splits, float* out, int accumulate) {
+        CacheShape shape,
+        Tiles list,
+        const int* settled,
+        const float* partials,
+        int splits,
+        float* out,
+        int accumulate) {
     int head = blockIdx.x;
+    if (isSettled(settled, head / groupSize(shape))) {
+        return;
+    }
     int used = ceilDiv(list.counts[head / groupSize(shape)], max(1, VALUE_ROWS / shape.blockTokens));
     for (int element = threadIdx.x; element < shape.headSize; element += THREADS) {
         const float* from = partials + (long long)head * splits * shape.headSize + element;
@@ -180,8 +200,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) merge_values(
 
 // Divides each query head's output by the mass that was read. Grid: query heads.
 extern "C" __global__ void __launch_bounds__(THREADS) renormalise(
-        CacheShape shape, const float* rest, int stride, Count count, float* out) {
+        CacheShape shape, const float* rest, int stride, Count count, const int* settled, float* out) {
     __shared__ double parts[THREADS / WARP];
+    if (isSettled(settled, blockIdx.x / groupSize(shape))) {
+        return;
+    }
     int blocks = valueOf(count);
     double missed = 0;
     for (int block = threadIdx.x; block < blocks; block += THREADS) {
@@ -218,16 +241,17 @@ extern "C" __global__ void __launch_bounds__(THREADS) list_tiles(
 }
 
 // Grid: (splits of VALUE_ROWS rows, KV heads * chunks of the GQA group, ranges of VALUE_COLUMNS vectors).
-#define VALUES(type, suffix, heads)                                                   \
-    extern "C" __global__ void __launch_bounds__(THREADS) values_##suffix##_##heads(  \
-            CacheShape shape,                                                         \
-            Weights weights,                                                          \
-            Tiles list,                                                               \
-            float* partials,                                                          \
-            int splits,                                                               \
-            float* out,                                                               \
-            int accumulate) {                                                         \
-        values<type, heads>(shape, weights, list, partials, splits, out, accumulate); \
+#define VALUES(type, suffix, heads)                                                            \
+    extern "C" __global__ void __launch_bounds__(THREADS) values_##suffix##_##heads(           \
+            CacheShape shape,                                                                  \
+            Weights weights,                                                                   \
+            Tiles list,                                                                        \
+            const int* settled,                                                                \
+            float* partials,                                                                   \
+            int splits,                                                                        \
+            float* out,                                                                        \
+            int accumulate) {                                                                  \
+        values<type, heads>(shape, weights, list, settled, partials, splits, out, accumulate); \
     }
 
 VALUES(F32, f32, 1)

@@ -4,8 +4,9 @@ package io.kvmanager;
  * The shape of a cache, and the one place that does offset arithmetic.
  *
  * <pre>
- * block = [kvHead][slot][headSize]        one layer, K or V, blockTokens slots
- * tile  = [slot][headSize]                one KV head's slice of a block, the unit of V fetch
+ * block = [kvHead][tile]                  one layer, K or V, blockTokens slots
+ * tile  = [slot][headSize]                one KV head's slice of a block, the unit of V fetch; a tile of K has the
+ *                                         same bytes, in the order that the device's kernels like
  *
  * tile index  = blockId * kvHeads + kvHead        a slab is an array of tiles
  * byte offset = tileIndex * tileBytes + slot * rowBytes + element * elementType.bytes()
@@ -91,7 +92,7 @@ public record CacheGeometry(
         return (long) blockId * blockBytes();
     }
 
-    /** Byte offset in its slab of one token's row of one KV head. */
+    /** Byte offset in its slab of one token's row of one KV head; not for K. */
     public long rowOffset(int blockId, int kvHead, int slot) {
         return tileOffset(tileIndex(blockId, kvHead)) + (long) slot * rowBytes();
     }

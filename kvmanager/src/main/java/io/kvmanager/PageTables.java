@@ -13,7 +13,9 @@ import java.lang.foreign.MemorySegment;
  * values      [indptr[last]]    block ids of V
  * lastPageLen [sequences]       slots used in a sequence's last block, 1 .. blockTokens
  *
- * block id b starts at byte b * blockBytes of the slab: [kvHeads][blockTokens][headSize], the layout "HND"
+ * block id b starts at byte b * blockBytes of the slab:
+ *   V, and K on a CUDA device   [kvHeads][blockTokens][headSize], the layout "HND"
+ *   K on the host               [kvHeads][headSize][blockTokens] in F32, [kvHeads][headSize / 2][blockTokens][2] else
  * </pre>
  */
 public final class PageTables {

@@ -9,6 +9,7 @@ import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.DeviceProvider;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.TileList;
 import io.kvmanager.spi.TileResidency;
 import io.kvmanager.spi.Usability;
@@ -139,10 +140,10 @@ public final class MetadataDeviceProvider implements DeviceProvider {
         public void copyBlock(int fromBlockId, int toBlockId) {}
 
         @Override
-        public void append(MemorySegment table, int firstSlot, MemorySegment rows, int count) {}
+        public void append(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {}
 
         @Override
-        public void read(MemorySegment table, int firstSlot, MemorySegment rows, int count) {}
+        public void read(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {}
 
         @Override
         public void attendPrompt(
@@ -173,7 +174,15 @@ public final class MetadataDeviceProvider implements DeviceProvider {
 
         @Override
         public void compact(
-                MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {}
+                Role role,
+                MemorySegment fromTable,
+                MemorySegment toTable,
+                MemorySegment kept,
+                int firstSlot,
+                int count) {}
+
+        @Override
+        public void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot) {}
 
         @Override
         public void summarise(int blockId, int summaryBlockId, int summarySlot) {}

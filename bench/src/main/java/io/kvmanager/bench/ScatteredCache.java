@@ -6,6 +6,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
 import java.util.SplittableRandom;
@@ -39,7 +40,6 @@ final class ScatteredCache {
         int total = 2 * layers * blocks;
         slab = device.allocate(Tier.DEVICE, (long) total * geometry.blockBytes());
         AttentionKernels kernels = device.kernels(geometry, slab);
-        fill(kernels, total, random);
         DeviceCount count = new DeviceCount(device.table(device.allocate(Tier.DEVICE, 4)), 0, blocks);
         count.set(blocks);
         keyTables = new MemorySegment[layers];
@@ -49,6 +49,8 @@ final class ScatteredCache {
         for (int layer = 0; layer < layers; layer++) {
             keyTables[layer] = written(ids, 2 * layer * blocks, blocks);
             valueTables[layer] = written(ids, (2 * layer + 1) * blocks, blocks);
+            fill(kernels, Role.KEY, ids, 2 * layer * blocks, random);
+            fill(kernels, Role.VALUE, ids, (2 * layer + 1) * blocks, random);
             tiles[layer] = new TileList(device, geometry.kvHeads(), blocks);
             kernels.list(geometry, valueTables[layer], count, tiles[layer]);
         }
@@ -57,15 +59,16 @@ final class ScatteredCache {
         out = device.allocate(Tier.DEVICE, 4L * geometry.queryRowElements());
     }
 
-    private void fill(AttentionKernels kernels, int total, SplittableRandom random) {
+    /** Fills a table's blocks: {@code ids[first]} and those behind it. */
+    private void fill(AttentionKernels kernels, Role role, int[] ids, int first, SplittableRandom random) {
         int slots = geometry.blockTokens();
-        for (int block = 0; block < total; block++) {
-            if (block < DISTINCT_BLOCKS) {
-                MemorySegment table = written(new int[] {block}, 0, 1);
-                kernels.append(table, 0, random(slots * geometry.keyValueRowElements(), random), slots);
-            } else {
-                kernels.copyBlock(random.nextInt(DISTINCT_BLOCKS), block);
-            }
+        int distinct = Math.min(DISTINCT_BLOCKS, blocks);
+        for (int i = 0; i < distinct; i++) {
+            MemorySegment table = written(ids, first + i, 1);
+            kernels.append(role, table, 0, random(slots * geometry.keyValueRowElements(), random), slots);
+        }
+        for (int i = distinct; i < blocks; i++) {
+            kernels.copyBlock(ids[first + random.nextInt(distinct)], ids[first + i]);
         }
     }
 

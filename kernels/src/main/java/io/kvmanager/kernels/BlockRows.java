@@ -2,13 +2,15 @@ package io.kvmanager.kernels;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.ElementType;
+import io.kvmanager.spi.Role;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
  * Everything over a slab that only copies or converts: blocks, tiles and rows. Shared by all host kernels.
  *
- * <p>Rows outside are {@code [count][kvHeads][headSize]} F32; rows inside are where {@link CacheGeometry} puts them.
+ * <p>Rows outside are {@code [count][kvHeads][headSize]} F32. Rows inside are where {@link CacheGeometry} puts them,
+ * and keys where {@link KeyTiles} does.
  */
 final class BlockRows {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
@@ -17,6 +19,7 @@ final class BlockRows {
 
     private final CacheGeometry geometry;
     private final MemorySegment slab;
+    private final KeyTiles keys;
     private final MemorySegment zeros; // copied from: a slice to fill would be an allocation
     private final int kvHeads;
     private final int headSize;
@@ -27,6 +30,7 @@ final class BlockRows {
     BlockRows(CacheGeometry geometry, MemorySegment slab) {
         this.geometry = geometry;
         this.slab = slab;
+        this.keys = new KeyTiles(geometry, slab);
         this.zeros = MemorySegment.ofArray(new byte[geometry.blockBytes()]);
         this.kvHeads = geometry.kvHeads();
         this.headSize = geometry.headSize();
@@ -56,34 +60,57 @@ final class BlockRows {
         MemorySegment.copy(host, hostOffset, slab, geometry.tileOffset(tileIndex), geometry.tileBytes());
     }
 
-    void append(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+    void append(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {
         for (int i = 0; i < count; i++) {
+            int blockId = blockId(table, firstSlot + i);
+            int slot = (firstSlot + i) & slotMask;
             for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
-                long to = rowOffset(table, firstSlot + i, kvHead);
-                encode(rows, 4L * headSize * ((long) i * kvHeads + kvHead), to);
-            }
-        }
-    }
-
-    void read(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
-        for (int i = 0; i < count; i++) {
-            for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
-                long from = rowOffset(table, firstSlot + i, kvHead);
-                decode(from, rows, 4L * headSize * ((long) i * kvHeads + kvHead));
-            }
-        }
-    }
-
-    void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
-        for (int i = 0; i < count; i++) {
-            int slot = kept.getAtIndex(INT, i);
-            for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
-                long from = rowOffset(fromTable, slot, kvHead);
-                long to = rowOffset(toTable, firstSlot + i, kvHead);
-                if (from != to) {
-                    MemorySegment.copy(slab, from, slab, to, rowBytes);
+                long from = 4L * headSize * ((long) i * kvHeads + kvHead);
+                if (role == Role.KEY) {
+                    keys.encode(rows, from, blockId, kvHead, slot);
+                } else {
+                    encode(rows, from, geometry.rowOffset(blockId, kvHead, slot));
                 }
             }
+        }
+    }
+
+    void read(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+        for (int i = 0; i < count; i++) {
+            int blockId = blockId(table, firstSlot + i);
+            int slot = (firstSlot + i) & slotMask;
+            for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+                long to = 4L * headSize * ((long) i * kvHeads + kvHead);
+                if (role == Role.KEY) {
+                    keys.decode(blockId, kvHead, slot, rows, to);
+                } else {
+                    decode(geometry.rowOffset(blockId, kvHead, slot), rows, to);
+                }
+            }
+        }
+    }
+
+    void compact(
+            Role role, MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
+        for (int i = 0; i < count; i++) {
+            int from = kept.getAtIndex(INT, i);
+            int to = firstSlot + i;
+            int fromBlockId = blockId(fromTable, from);
+            int toBlockId = blockId(toTable, to);
+            if (fromBlockId != toBlockId || from != to) {
+                for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+                    copyRow(role, kvHead, fromBlockId, from & slotMask, toBlockId, to & slotMask);
+                }
+            }
+        }
+    }
+
+    void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot) {
+        if (role == Role.KEY) {
+            keys.copy(kvHead, fromBlockId, fromSlot, toBlockId, toSlot);
+        } else {
+            long from = geometry.rowOffset(fromBlockId, kvHead, fromSlot);
+            MemorySegment.copy(slab, from, slab, geometry.rowOffset(toBlockId, kvHead, toSlot), rowBytes);
         }
     }
 
@@ -102,10 +129,18 @@ final class BlockRows {
         }
     }
 
-    /** Byte offset in the slab of logical slot {@code slot} of {@code table} for one KV head. */
+    private int blockId(MemorySegment table, int slot) {
+        return table.getAtIndex(INT, slot >> slotShift);
+    }
+
+    /** Byte offset in the slab of the row of logical slot {@code slot} of {@code table}, no key, for one KV head. */
     long rowOffset(MemorySegment table, int slot, int kvHead) {
-        int blockId = table.getAtIndex(INT, slot >> slotShift);
-        return geometry.rowOffset(blockId, kvHead, slot & slotMask);
+        return geometry.rowOffset(blockId(table, slot), kvHead, slot & slotMask);
+    }
+
+    /** Decodes the key of logical slot {@code slot} of {@code table}. */
+    void key(MemorySegment table, int slot, int kvHead, float[] to) {
+        keys.decode(blockId(table, slot), kvHead, slot & slotMask, to);
     }
 
     private float element(long rowOffset, int index) {

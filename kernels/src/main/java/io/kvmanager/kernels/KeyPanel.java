@@ -1,44 +1,155 @@
 package io.kvmanager.kernels;
 
-import static io.kvmanager.kernels.Lanes.FLOATS;
+import static io.kvmanager.kernels.Lanes.INTS;
 import static io.kvmanager.kernels.Lanes.LANES;
+import static io.kvmanager.kernels.Lanes.ORDER;
 
 import io.kvmanager.CacheGeometry;
+import io.kvmanager.ElementType;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import jdk.incubator.vector.FloatVector;
+import java.util.Objects;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
 
 /**
- * Up to 64 keys of one KV head as F32, transposed, for prompt work where many queries meet the same keys.
+ * One thread's view of up to 64 keys of one KV head, for {@link KeyDots}.
  *
  * <pre>
- * keys    [headSize][64]          so that lanes are slots and no lane sums are needed
+ * keys    4 runs of 16 slots      a tile of 16 slots each, or a part of one: four streams of memory
  * queries [quad][headSize][4]     scaled, four queries side by side
- * scores  [4][64]
+ * scores  [4][64]                 of a quad
  * </pre>
+ *
+ * Runs are read where they lie. While one panel's scores become weights, {@link Prefetch} asks for the next one's first
+ * lines; the processor's own prefetching goes on from there, on four pages at a time. F16, odd head sizes of 16-bit
+ * types, and blocks of less than 16 slots are first decoded to F32, {@code [headSize][64]} in memory of the panel's
+ * own.
  */
 final class KeyPanel {
     static final int SLOTS = 64;
     static final int QUAD = 4;
+    static final int RUNS = 4;
+    static final int RUN_SLOTS = SLOTS / RUNS;
+    /** Bytes of each run that one call asks for. */
+    private static final int AHEAD_BYTES = 4 * Prefetch.LINE_BYTES;
 
+    private final CacheGeometry geometry;
+    private final MemorySegment slab;
     private final BlockRows rows;
     private final int headSize;
-    private final float[] keys;
-    private final float[] row;
+    private final int blockTokens;
+    private final boolean wholeRuns;
+    private final boolean decoded;
+    private final MemorySegment memory;
 
-    KeyPanel(CacheGeometry geometry, BlockRows rows) {
+    /** Byte offsets in {@link #memory}. */
+    private final long[] runs = new long[RUNS];
+
+    private final boolean prefetches;
+    private final int runBytes;
+
+    /** Addresses of the expected runs. */
+    private final long[] next = new long[RUNS];
+
+    /** Bytes of each that have been asked for. */
+    private int asked;
+
+    private final KeyDots dots;
+    private final float[] key;
+
+    KeyPanel(CacheGeometry geometry, MemorySegment slab, BlockRows rows) {
+        this.geometry = geometry;
+        this.slab = slab;
         this.rows = rows;
         this.headSize = geometry.headSize();
-        this.keys = new float[headSize * SLOTS];
-        this.row = new float[headSize];
+        this.blockTokens = geometry.blockTokens();
+        this.wholeRuns = blockTokens % RUN_SLOTS == 0;
+        boolean inPairs = wholeRuns && geometry.elementType() == ElementType.BF16 && headSize % 2 == 0;
+        this.decoded = !inPairs && !(wholeRuns && geometry.elementType() == ElementType.F32);
+        this.memory = decoded ? Arena.ofAuto().allocate(4L * SLOTS * headSize, Prefetch.LINE_BYTES) : slab;
+        int stepBytes = 4 * (decoded ? SLOTS : blockTokens);
+        this.dots = new KeyDots(memory, runs, stepBytes, headSize, inPairs);
+        this.prefetches = Prefetch.LINES != null && wholeRuns;
+        this.runBytes = RUN_SLOTS * geometry.rowBytes();
+        this.asked = runBytes;
+        this.key = new float[headSize];
     }
 
-    /** Takes slots {@code firstSlot..firstSlot+count-1}; what lies behind them is left over from earlier. */
+    /**
+     * Takes {@code count} slots from {@code firstSlot} on, a multiple of 16; scores of slots behind them are undefined.
+     */
     void load(MemorySegment table, int kvHead, int firstSlot, int count) {
+        for (int run = 0; run < RUNS; run++) {
+            runs[run] = decoded ? 4L * run * RUN_SLOTS : run(table, kvHead, firstSlot + slotOf(run, count));
+        }
+        if (decoded) {
+            decode(table, kvHead, firstSlot, count);
+        }
+    }
+
+    /** Says what {@link #load} will take next; {@code count} is 0 if nothing. */
+    void expect(MemorySegment table, int kvHead, int firstSlot, int count) {
+        asked = prefetches && count > 0 ? 0 : runBytes;
+        for (int run = 0; run < RUNS && asked < runBytes; run++) {
+            next[run] = slab.address() + run(table, kvHead, firstSlot + slotOf(run, count));
+        }
+    }
+
+    /** Asks the processor for a little more of what is expected, from the beginning on. */
+    void ahead() {
+        if (asked < runBytes) {
+            Objects.requireNonNull(Prefetch.LINES)
+                    .ahead(next[0] + asked, next[1] + asked, next[2] + asked, next[3] + asked, AHEAD_BYTES);
+            asked += AHEAD_BYTES;
+        }
+    }
+
+    /** First slot of a run in the panel; those behind the last slot are computed like the first one. */
+    private static int slotOf(int run, int count) {
+        return run * RUN_SLOTS < count ? run * RUN_SLOTS : 0;
+    }
+
+    /** Byte offset in the slab of the run that begins with {@code slot}. */
+    private long run(MemorySegment table, int kvHead, int slot) {
+        int blockId = table.getAtIndex(ValueLayout.JAVA_INT, slot / blockTokens);
+        return geometry.tileOffset(geometry.tileIndex(blockId, kvHead)) + 4L * (slot % blockTokens);
+    }
+
+    private void decode(MemorySegment table, int kvHead, int firstSlot, int count) {
+        if (wholeRuns && geometry.elementType() == ElementType.F16 && headSize % 2 == 0) {
+            for (int slot = 0; slot < count; slot += RUN_SLOTS) {
+                decodeF16(run(table, kvHead, firstSlot + slot), slot);
+            }
+            return;
+        }
         for (int slot = 0; slot < count; slot++) {
-            rows.row(rows.rowOffset(table, firstSlot + slot, kvHead), row, 0);
+            rows.key(table, firstSlot + slot, kvHead, key);
             for (int e = 0; e < headSize; e++) {
-                keys[e * SLOTS + slot] = row[e];
+                memory.set(ValueLayout.JAVA_FLOAT, 4L * (e * SLOTS + slot), key[e]);
+            }
+        }
+    }
+
+    /** One run; the conversion is that of {@link Lanes#decode}. */
+    private void decodeF16(long run, int slot) {
+        for (int e = 0; e < headSize; e += 2) {
+            for (int lane = 0; lane < RUN_SLOTS; lane += LANES) {
+                long from = run + 4L * (e / 2 * blockTokens + lane);
+                long to = 4L * (e * SLOTS + slot + lane);
+                IntVector odd = IntVector.fromMemorySegment(INTS, slab, from, ORDER);
+                IntVector even = odd.lanewise(VectorOperators.LSHL, 16);
+                even.lanewise(VectorOperators.ASHR, 3)
+                        .and(Lanes.F16_IN_F32)
+                        .reinterpretAsFloats()
+                        .mul(Lanes.F16_SCALE)
+                        .intoMemorySegment(memory, to, ORDER);
+                odd.lanewise(VectorOperators.ASHR, 3)
+                        .and(Lanes.F16_IN_F32)
+                        .reinterpretAsFloats()
+                        .mul(Lanes.F16_SCALE)
+                        .intoMemorySegment(memory, to + 4 * SLOTS, ORDER);
             }
         }
     }
@@ -52,71 +163,6 @@ final class KeyPanel {
 
     /** Scores of the quad at {@code queries[at]} with all slots. */
     void scores(float[] queries, int at, float[] scores) {
-        for (int slot = 0; slot < SLOTS; slot += QUAD * LANES) {
-            scores(queries, at, slot, scores);
-        }
-    }
-
-    private void scores(float[] queries, int at, int slot, float[] scores) {
-        FloatVector s00 = FloatVector.zero(FLOATS);
-        FloatVector s01 = s00;
-        FloatVector s02 = s00;
-        FloatVector s03 = s00;
-        FloatVector s10 = s00;
-        FloatVector s11 = s00;
-        FloatVector s12 = s00;
-        FloatVector s13 = s00;
-        FloatVector s20 = s00;
-        FloatVector s21 = s00;
-        FloatVector s22 = s00;
-        FloatVector s23 = s00;
-        FloatVector s30 = s00;
-        FloatVector s31 = s00;
-        FloatVector s32 = s00;
-        FloatVector s33 = s00;
-        for (int e = 0; e < headSize; e++) {
-            int key = e * SLOTS + slot;
-            int query = at + e * QUAD;
-            FloatVector k0 = FloatVector.fromArray(FLOATS, keys, key);
-            FloatVector k1 = FloatVector.fromArray(FLOATS, keys, key + LANES);
-            FloatVector k2 = FloatVector.fromArray(FLOATS, keys, key + 2 * LANES);
-            FloatVector k3 = FloatVector.fromArray(FLOATS, keys, key + 3 * LANES);
-            FloatVector q0 = FloatVector.broadcast(FLOATS, queries[query]);
-            s00 = k0.fma(q0, s00);
-            s01 = k1.fma(q0, s01);
-            s02 = k2.fma(q0, s02);
-            s03 = k3.fma(q0, s03);
-            FloatVector q1 = FloatVector.broadcast(FLOATS, queries[query + 1]);
-            s10 = k0.fma(q1, s10);
-            s11 = k1.fma(q1, s11);
-            s12 = k2.fma(q1, s12);
-            s13 = k3.fma(q1, s13);
-            FloatVector q2 = FloatVector.broadcast(FLOATS, queries[query + 2]);
-            s20 = k0.fma(q2, s20);
-            s21 = k1.fma(q2, s21);
-            s22 = k2.fma(q2, s22);
-            s23 = k3.fma(q2, s23);
-            FloatVector q3 = FloatVector.broadcast(FLOATS, queries[query + 3]);
-            s30 = k0.fma(q3, s30);
-            s31 = k1.fma(q3, s31);
-            s32 = k2.fma(q3, s32);
-            s33 = k3.fma(q3, s33);
-        }
-        s00.intoArray(scores, slot);
-        s01.intoArray(scores, slot + LANES);
-        s02.intoArray(scores, slot + 2 * LANES);
-        s03.intoArray(scores, slot + 3 * LANES);
-        s10.intoArray(scores, slot + SLOTS);
-        s11.intoArray(scores, slot + SLOTS + LANES);
-        s12.intoArray(scores, slot + SLOTS + 2 * LANES);
-        s13.intoArray(scores, slot + SLOTS + 3 * LANES);
-        s20.intoArray(scores, slot + 2 * SLOTS);
-        s21.intoArray(scores, slot + 2 * SLOTS + LANES);
-        s22.intoArray(scores, slot + 2 * SLOTS + 2 * LANES);
-        s23.intoArray(scores, slot + 2 * SLOTS + 3 * LANES);
-        s30.intoArray(scores, slot + 3 * SLOTS);
-        s31.intoArray(scores, slot + 3 * SLOTS + LANES);
-        s32.intoArray(scores, slot + 3 * SLOTS + 2 * LANES);
-        s33.intoArray(scores, slot + 3 * SLOTS + 3 * LANES);
+        dots.scores(queries, at, scores);
     }
 }

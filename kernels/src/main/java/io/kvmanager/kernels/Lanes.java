@@ -16,10 +16,9 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * Vectors of this machine's preferred width, at most 16 lanes, and how stored elements become F32 lanes.
  *
- * <p>A BF16 row is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high half.
+ * <p>A BF16 row of V is read as 32-bit pairs: element {@code 2i} in the low half of lane i, {@code 2i + 1} in the high.
  * Both halves become F32 in place, so one load gives a vector of the even and one of the odd elements, and whatever
- * they meet (query, accumulator) is held in the same split order. F16, and rows that do not fill whole vectors, are
- * decoded to F32 first.
+ * they meet is held in the same split order.
  */
 final class Lanes {
     static final VectorSpecies<Float> FLOATS =
@@ -39,8 +38,8 @@ final class Lanes {
             VectorSpecies.of(short.class, VectorShape.forBitSize(16 * LANES));
 
     static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-    private static final int F16_IN_F32 = 0x8fffe000;
-    private static final float F16_SCALE = 0x1p112f;
+    static final int F16_IN_F32 = 0x8fffe000;
+    static final float F16_SCALE = 0x1p112f;
 
     private Lanes() {}
 
@@ -108,9 +107,14 @@ final class Lanes {
         }
     }
 
-    /** Whether rows are read as they are stored; otherwise {@link RowPanel} decodes them to F32. */
+    /**
+     * Whether rows of V are read as they are stored: not F16, whole vectors, and 16 of a tile one behind the other.
+     * {@link RowPanel} decodes others to F32.
+     */
     static boolean inPlace(CacheGeometry geometry) {
-        return geometry.elementType() != ElementType.F16 && geometry.headSize() % STEP == 0;
+        return geometry.elementType() != ElementType.F16
+                && geometry.headSize() % STEP == 0
+                && geometry.blockTokens() >= RowPanel.RUN_ROWS;
     }
 
     /** Whether rows are read as BF16 pairs; otherwise as F32. */

@@ -4,6 +4,7 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.ShadowLayout;
 import io.kvmanager.spi.TileList;
 import io.kvmanager.spi.WorkerGroup;
@@ -75,13 +76,13 @@ final class PlainKernels implements AttentionKernels {
     }
 
     @Override
-    public void append(MemorySegment table, int firstSlot, MemorySegment from, int count) {
-        rows.append(table, firstSlot, from, count);
+    public void append(Role role, MemorySegment table, int firstSlot, MemorySegment from, int count) {
+        rows.append(role, table, firstSlot, from, count);
     }
 
     @Override
-    public void read(MemorySegment table, int firstSlot, MemorySegment to, int count) {
-        rows.read(table, firstSlot, to, count);
+    public void read(Role role, MemorySegment table, int firstSlot, MemorySegment to, int count) {
+        rows.read(role, table, firstSlot, to, count);
     }
 
     @Override
@@ -108,10 +109,9 @@ final class PlainKernels implements AttentionKernels {
 
     /** Softmax weights of one query over slots 0..tokens-1; returns its log-sum-exp. */
     private float promptWeights(MemorySegment q, int query, MemorySegment keyTable, int tokens, float[] weights) {
-        int kvHead = query % geometry.queryHeads() / groupSize;
         float max = Float.NEGATIVE_INFINITY;
         for (int slot = 0; slot < tokens; slot++) {
-            weights[slot] = dot(q, query, rows.rowOffset(keyTable, slot, kvHead), decoded[kvHead]) * scale;
+            weights[slot] = dot(q, query, keyTable, slot) * scale;
             max = Math.max(max, weights[slot]);
         }
         double sum = 0;
@@ -157,7 +157,7 @@ final class PlainKernels implements AttentionKernels {
                 long first = (long) head * space.maxTokens();
                 float max = Float.NEGATIVE_INFINITY;
                 for (int slot = 0; slot < tokens; slot++) {
-                    float score = dot(q, head, rows.rowOffset(keyTable, slot, kvHead), decoded[kvHead]) * scale;
+                    float score = dot(q, head, keyTable, slot) * scale;
                     space.weights().setAtIndex(FLOAT, first + slot, score);
                     max = Math.max(max, score);
                 }
@@ -242,9 +242,7 @@ final class PlainKernels implements AttentionKernels {
                 double sum = 0;
                 for (int head = 0; head < heads; head++) {
                     int query = row * heads + head;
-                    int kvHead = head / groupSize;
-                    long key = rows.rowOffset(keyTable, firstSlot + column, kvHead);
-                    float score = dot(q, query, key, decoded[kvHead]) * scale;
+                    float score = dot(q, query, keyTable, firstSlot + column) * scale;
                     sum += Math.exp(score - logSumExp.getAtIndex(FLOAT, query));
                 }
                 total += rowWeights.getAtIndex(FLOAT, row) * sum / heads;
@@ -254,8 +252,14 @@ final class PlainKernels implements AttentionKernels {
     }
 
     @Override
-    public void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
-        rows.compact(fromTable, toTable, kept, firstSlot, count);
+    public void compact(
+            Role role, MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
+        rows.compact(role, fromTable, toTable, kept, firstSlot, count);
+    }
+
+    @Override
+    public void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot) {
+        rows.copyRow(role, kvHead, fromBlockId, fromSlot, toBlockId, toSlot);
     }
 
     @Override
@@ -317,9 +321,11 @@ final class PlainKernels implements AttentionKernels {
         rows.loadTile(host, hostOffset, tileIndex);
     }
 
-    /** Dot product of query {@code query} of {@code q} with the row at {@code rowOffset}. */
-    private float dot(MemorySegment q, int query, long rowOffset, float[] row) {
-        rows.row(rowOffset, row, 0);
+    /** Dot product of query {@code query} of {@code q} with its KV head's key in a slot. */
+    private float dot(MemorySegment q, int query, MemorySegment keyTable, int slot) {
+        int kvHead = query % geometry.queryHeads() / groupSize;
+        float[] row = decoded[kvHead];
+        rows.key(keyTable, slot, kvHead, row);
         long first = (long) query * headSize;
         float sum = 0;
         for (int e = 0; e < headSize; e++) {

@@ -16,10 +16,10 @@ import org.jspecify.annotations.Nullable;
  * machine code, called without the transitions of an ordinary native call (2 to 4 ns):
  *
  * <pre>
- * next: prefetcht0 [rdi]      four streams, a line of each in turn
- *       prefetcht0 [rsi]
- *       prefetcht0 [rdx]
- *       prefetcht0 [rcx]
+ * next: prefetcht1 [rdi]      four streams, a line of each in turn
+ *       prefetcht1 [rsi]
+ *       prefetcht1 [rdx]
+ *       prefetcht1 [rcx]
  *       add rdi, 64 ..        and rsi, rdx, rcx
  *       sub r8, 64
  *       jg next
@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A prefetch reads nothing that a program could see and faults nowhere, so addresses need not be valid. Where the
  * page cannot be had (another processor or system, a policy against executable pages) or is not wanted ({@code
- * -Dkv.prefetch=false}) there is none, and {@link RowPanel} reads ahead in its own way.
+ * -Dkv.prefetch=false}) there is none.
  */
 final class Prefetch {
     /** Lines of four streams. */
@@ -41,7 +41,7 @@ final class Prefetch {
     /** The way to ask, or null. */
     static final @Nullable Lines LINES = find();
 
-    private static final int LINE_BYTES = 64;
+    static final int LINE_BYTES = 64;
 
     private Prefetch() {}
 
@@ -75,16 +75,16 @@ final class Prefetch {
         int[] code = {
             0x0f,
             0x18,
-            0x0f, // next: prefetcht0 [rdi]
+            0x17, // next: prefetcht1 [rdi]
             0x0f,
             0x18,
-            0x0e, // prefetcht0 [rsi]
+            0x16, // prefetcht1 [rsi]
             0x0f,
             0x18,
-            0x0a, // prefetcht0 [rdx]
+            0x12, // prefetcht1 [rdx]
             0x0f,
             0x18,
-            0x09, // prefetcht0 [rcx]
+            0x11, // prefetcht1 [rcx]
             0x48,
             0x83,
             0xc7,

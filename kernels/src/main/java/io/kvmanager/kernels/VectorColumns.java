@@ -18,8 +18,8 @@ import jdk.incubator.vector.FloatVector;
  * <ol>
  *   <li>queries are scaled and stored four side by side, per KV head; each has a factor, its row's weight over the
  *       number of query heads, zero for padding
- *   <li>slots are cut into panels of 64, a part each; for every KV head and four queries: scores {@code [4][64]}, and
- *       {@code column += factor * exp(score - logSumExp)}
+ *   <li>slots are cut into panels of 64, a part each, the first of which may begin before the first slot; for every KV
+ *       head and four queries: scores {@code [4][64]}, and {@code column += factor * exp(score - logSumExp)}
  * </ol>
  */
 final class VectorColumns {
@@ -35,12 +35,12 @@ final class VectorColumns {
     private float[] logSumExps = {};
     private float[] factors = {};
 
-    VectorColumns(CacheGeometry geometry, BlockRows rows, WorkerGroup workers) {
+    VectorColumns(CacheGeometry geometry, MemorySegment slab, BlockRows rows, WorkerGroup workers) {
         this.geometry = geometry;
         this.workers = workers;
         this.headSize = geometry.headSize();
         this.groupSize = geometry.groupSize();
-        this.scratch = new ScratchPool<>(workers.threads(), () -> new Scratch(new KeyPanel(geometry, rows)));
+        this.scratch = new ScratchPool<>(workers.threads(), () -> new Scratch(new KeyPanel(geometry, slab, rows)));
     }
 
     /** One thread's panel and sums. */
@@ -69,7 +69,7 @@ final class VectorColumns {
         part.out = out;
         part.perKvHead = (rowCount * groupSize + QUAD - 1) / QUAD * QUAD;
         prepare(q, logSumExp, rowWeights, rowCount, part.perKvHead);
-        workers.run((count + SLOTS - 1) / SLOTS, part);
+        workers.run((firstSlot + count + SLOTS - 1) / SLOTS - firstSlot / SLOTS, part);
     }
 
     /** One panel of columns; kept, because a lambda that captures would be an allocation per call. */
@@ -82,20 +82,21 @@ final class VectorColumns {
 
         @Override
         public void run(int index) {
-            int first = index * SLOTS;
-            int here = Math.min(SLOTS, count - first);
+            int begin = (firstSlot / SLOTS + index) * SLOTS;
+            int end = Math.min(begin + SLOTS, firstSlot + count);
+            int from = Math.max(begin, firstSlot);
             int piece = scratch.take();
             try {
                 Scratch own = scratch.get(piece);
                 Arrays.fill(own.columns, 0);
                 for (int kvHead = 0; kvHead < geometry.kvHeads(); kvHead++) {
-                    own.keys.load(table, kvHead, firstSlot + first, here);
+                    own.keys.load(table, kvHead, begin, end - begin);
                     for (int query = kvHead * perKvHead; query < (kvHead + 1) * perKvHead; query += QUAD) {
                         own.keys.scores(queries, query * headSize, own.scores);
                         add(query, own);
                     }
                 }
-                MemorySegment.copy(own.columns, 0, out, FLOAT, 4L * first, here);
+                MemorySegment.copy(own.columns, from - begin, out, FLOAT, 4L * (from - firstSlot), end - from);
             } finally {
                 scratch.giveBack(piece);
             }

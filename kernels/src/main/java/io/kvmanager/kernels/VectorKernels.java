@@ -4,6 +4,7 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.ShadowLayout;
 import io.kvmanager.spi.TileList;
 import io.kvmanager.spi.WorkerGroup;
@@ -26,10 +27,10 @@ final class VectorKernels implements AttentionKernels {
         rows = new BlockRows(geometry, slab);
         sealing = new BlockShadows(geometry, slab, rows);
         shadows = new VectorShadows(geometry, slab, rows, workers);
-        scores = new VectorScores(geometry, slab, workers);
+        scores = new VectorScores(geometry, slab, rows, workers);
         values = new VectorValues(geometry, slab, workers);
-        prompt = new VectorPrompt(geometry, rows, workers);
-        columns = new VectorColumns(geometry, rows, workers);
+        prompt = new VectorPrompt(geometry, slab, rows, workers);
+        columns = new VectorColumns(geometry, slab, rows, workers);
     }
 
     @Override
@@ -48,13 +49,13 @@ final class VectorKernels implements AttentionKernels {
     }
 
     @Override
-    public void append(MemorySegment table, int firstSlot, MemorySegment from, int count) {
-        rows.append(table, firstSlot, from, count);
+    public void append(Role role, MemorySegment table, int firstSlot, MemorySegment from, int count) {
+        rows.append(role, table, firstSlot, from, count);
     }
 
     @Override
-    public void read(MemorySegment table, int firstSlot, MemorySegment to, int count) {
-        rows.read(table, firstSlot, to, count);
+    public void read(Role role, MemorySegment table, int firstSlot, MemorySegment to, int count) {
+        rows.read(role, table, firstSlot, to, count);
     }
 
     @Override
@@ -93,8 +94,14 @@ final class VectorKernels implements AttentionKernels {
     }
 
     @Override
-    public void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
-        rows.compact(fromTable, toTable, kept, firstSlot, count);
+    public void compact(
+            Role role, MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
+        rows.compact(role, fromTable, toTable, kept, firstSlot, count);
+    }
+
+    @Override
+    public void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot) {
+        rows.copyRow(role, kvHead, fromBlockId, fromSlot, toBlockId, toSlot);
     }
 
     @Override

@@ -22,7 +22,7 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <ol>
  *   <li>queries are scaled and stored four side by side
- *   <li>for every panel of 64 slots that some query sees: keys and values become F32 once, then for every four queries
+ *   <li>for every panel of 64 slots that some query sees: values become F32 once, then for every four queries
  *     <ol>
  *       <li>scores {@code [4][64]}; what a query does not see becomes very small
  *       <li>{@code m' = max(m, scores)}; sums so far and the running sum z shrink by {@code exp(m - m')}
@@ -41,12 +41,12 @@ final class VectorPrompt {
     private final int rowsPerPart;
     private final ScratchPool<Scratch> scratch;
 
-    VectorPrompt(CacheGeometry geometry, BlockRows rows, WorkerGroup workers) {
+    VectorPrompt(CacheGeometry geometry, MemorySegment slab, BlockRows rows, WorkerGroup workers) {
         this.geometry = geometry;
         this.workers = workers;
         this.rowsPerPart = Math.max(1, QUERIES_PER_PART / geometry.groupSize());
         this.scratch = new ScratchPool<>(
-                workers.threads(), () -> new Scratch(geometry, rows, rowsPerPart * geometry.groupSize()));
+                workers.threads(), () -> new Scratch(geometry, slab, rows, rowsPerPart * geometry.groupSize()));
     }
 
     void attend(
@@ -91,13 +91,13 @@ final class VectorPrompt {
         final double[] total;
         int kvHead;
 
-        Scratch(CacheGeometry geometry, BlockRows rows, int queryCount) {
+        Scratch(CacheGeometry geometry, MemorySegment slab, BlockRows rows, int queryCount) {
             this.geometry = geometry;
             this.rows = rows;
             this.headSize = geometry.headSize();
             this.groupSize = geometry.groupSize();
             this.stride = (headSize + LANES - 1) / LANES * LANES;
-            this.keys = new KeyPanel(geometry, rows);
+            this.keys = new KeyPanel(geometry, slab, rows);
             this.values = new float[SLOTS * stride];
             int padded = (queryCount + QUAD - 1) / QUAD * QUAD;
             this.queries = new float[padded * headSize];

@@ -1,10 +1,12 @@
 package io.kvmanager.kernels;
 
+import static io.kvmanager.kernels.KeyPanel.QUAD;
+import static io.kvmanager.kernels.KeyPanel.SLOTS;
+
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.WorkerGroup;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -12,50 +14,69 @@ import org.jspecify.annotations.Nullable;
  * Decode scores and softmax weights.
  *
  * <ol>
- *   <li>per KV head and block range, panel by panel of 64 slots: raw scores into the workspace's weights, two rows of
- *       each run in turn; then, while they are in the processor's caches, {@link VectorSoftmax#range} over the range
+ *   <li>per KV head and block range, panel by panel of 64 slots: scores, and {@link VectorSoftmax#panel} of each
+ *       query head
  *   <li>per query head: {@link VectorSoftmax#join} over its ranges
  * </ol>
  */
 final class VectorScores {
-    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-    private static final int HEADS = RowDots.HEADS;
-    private static final int ROWS = RowPanel.ROWS;
-    private static final int PAIRS = ROWS / 2;
-
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
-    private final RowDots dots;
+    private final float[] queries;
     private final BlockRanges ranges;
     private final VectorSoftmax softmax;
-    private final ScratchPool<RowPanel> scratch;
+    private final ScratchPool<Scratch> scratch;
     private final int blockTokens;
     private final int groupSize;
+    private final int headSize;
+    private final int quads;
     private final RangePart rangePart = new RangePart();
     private final JoinPart joinPart = new JoinPart();
     private MemorySegment table = MemorySegment.NULL;
     private @Nullable AttentionWorkspace workspace;
     private int tokens;
 
-    VectorScores(CacheGeometry geometry, MemorySegment slab, WorkerGroup workers) {
+    VectorScores(CacheGeometry geometry, MemorySegment slab, BlockRows rows, WorkerGroup workers) {
         this.geometry = geometry;
         this.workers = workers;
-        this.dots = new RowDots(geometry);
         this.ranges = new BlockRanges(geometry);
         this.softmax = new VectorSoftmax(geometry);
-        this.scratch = new ScratchPool<>(workers.threads(), () -> new RowPanel(geometry, slab));
+        this.scratch = new ScratchPool<>(workers.threads(), () -> new Scratch(new KeyPanel(geometry, slab, rows)));
         this.blockTokens = geometry.blockTokens();
         this.groupSize = geometry.groupSize();
+        this.headSize = geometry.headSize();
+        this.quads = (groupSize + QUAD - 1) / QUAD;
+        this.queries = new float[geometry.kvHeads() * quads * QUAD * headSize];
+    }
+
+    /** One thread's panel and what it gives. */
+    private static final class Scratch {
+        final KeyPanel keys;
+        final float[] scores = new float[QUAD * SLOTS];
+
+        Scratch(KeyPanel keys) {
+            this.keys = keys;
+        }
     }
 
     void scores(MemorySegment q, MemorySegment keyTable, int tokenCount, AttentionWorkspace space) {
         table = keyTable;
         workspace = space;
         tokens = tokenCount;
-        dots.prepare(q);
+        prepare(q);
         ranges.cut(geometry.blocksFor(tokenCount));
         run(geometry.kvHeads() * ranges.ranges(), rangePart);
         run(geometry.queryHeads(), joinPart);
+    }
+
+    private void prepare(MemorySegment q) {
+        float scale = (float) (1 / Math.sqrt(headSize));
+        for (int head = 0; head < geometry.queryHeads(); head++) {
+            int inGroup = head % groupSize;
+            int quad = head / groupSize * quads + inGroup / QUAD;
+            int at = quad * QUAD * headSize + inGroup % QUAD;
+            KeyPanel.query(q, (long) head * headSize, headSize, scale, queries, at);
+        }
     }
 
     private void run(int parts, WorkerGroup.Part part) {
@@ -78,16 +99,12 @@ final class VectorScores {
             int to = ranges.to(range) * blockTokens;
             int piece = scratch.take();
             try {
-                RowPanel panel = scratch.get(piece);
-                for (int first = from; first < to; first += ROWS) {
-                    panel(panel, kvHead, first, to, first == from);
+                Scratch own = scratch.get(piece);
+                for (int first = from; first < to; first += SLOTS) {
+                    panel(own, kvHead, range, first, from, to);
                 }
             } finally {
                 scratch.giveBack(piece);
-            }
-            AttentionWorkspace space = Objects.requireNonNull(workspace);
-            for (int head = kvHead * groupSize; head < (kvHead + 1) * groupSize; head++) {
-                softmax.range(space, head, range, from, to, tokens);
             }
         }
     }
@@ -100,38 +117,19 @@ final class VectorScores {
         }
     }
 
-    /** Raw scores of slots {@code first..first+63}, or as many as there are before {@code end}. */
-    private void panel(RowPanel panel, int kvHead, int first, int end, boolean isFirst) {
+    /** Slots {@code first..first+63} of the range {@code from..to-1}, or as many as there are. */
+    private void panel(Scratch own, int kvHead, int range, int first, int from, int to) {
         AttentionWorkspace space = Objects.requireNonNull(workspace);
-        for (int piece = 0; piece < panel.pieces; piece++) {
-            int slot = first + piece * panel.pieceSlots;
-            if (slot < end) {
-                panel.piece(piece, tile(kvHead, slot), slot % blockTokens);
-            }
-            if (slot + ROWS < end) {
-                panel.nextPiece(piece, tile(kvHead, slot + ROWS), (slot + ROWS) % blockTokens);
-            }
-        }
-        int count = Math.min(ROWS, end - first);
-        int quads = (groupSize + HEADS - 1) / HEADS;
-        panel.begin(isFirst, first + ROWS < end, quads * PAIRS);
+        int count = Math.min(SLOTS, to - first);
+        own.keys.load(table, kvHead, first, count);
+        own.keys.expect(table, kvHead, first + SLOTS, Math.min(SLOTS, to - first - count));
         for (int quad = 0; quad < quads; quad++) {
-            for (int pair = 0; pair < PAIRS; pair++) {
-                panel.ahead();
-                int row = RowPanel.rowInTurn(pair);
-                if (row < count) {
-                    dots.pair(panel, kvHead, quad * HEADS, row);
-                }
-            }
-            int head = kvHead * groupSize + quad * HEADS;
-            for (int i = 0; i < Math.min(HEADS, groupSize - quad * HEADS); i++) {
-                long at = (long) (head + i) * space.maxTokens() + first;
-                RowDots.fold(panel.sums, i, count, space.weights(), at);
+            own.keys.scores(queries, (kvHead * quads + quad) * QUAD * headSize, own.scores);
+            int head = kvHead * groupSize + quad * QUAD;
+            for (int i = 0; i < Math.min(QUAD, groupSize - quad * QUAD); i++) {
+                own.keys.ahead();
+                softmax.panel(space, head + i, range, first, first == from, own.scores, i * SLOTS, count, tokens);
             }
         }
-    }
-
-    private int tile(int kvHead, int slot) {
-        return geometry.tileIndex(table.getAtIndex(INT, slot / blockTokens), kvHead);
     }
 }

@@ -1,5 +1,6 @@
 package io.kvmanager.kernels;
 
+import static io.kvmanager.kernels.KeyPanel.SLOTS;
 import static io.kvmanager.kernels.Lanes.FLOATS;
 import static io.kvmanager.kernels.Lanes.LANES;
 import static io.kvmanager.kernels.Lanes.ORDER;
@@ -8,16 +9,21 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Exact softmax over rows of scores in a workspace, cut into ranges.
+ * Exact softmax over rows of scores, cut into ranges, panel by panel of 64 slots: a panel's scores are in the nearest
+ * cache, and the next panel's keys arrive meanwhile.
  *
  * <ol>
- *   <li>per range r: {@code m(r)} = largest score; scores become {@code exp(score - m(r))}, zeros behind them to
- *       the end of the last block; every block's sum in F32, their total {@code z(r)} in double
+ *   <li>per range r: a reference {@code m(r)}, the first panel's largest score; scores become {@code exp(score -
+ *       m(r))}, zeros behind them to the end of the last block; every block's sum in F32, their total {@code z(r)} in
+ *       double
+ *   <li>a panel whose largest score is more than 32 above {@code m(r)} gives a new reference, and what the range has so
+ *       far shrinks: seldom, and nothing overflows
  *   <li>per row: {@code m} = largest {@code m(r)}, {@code z} = sum of {@code exp(m(r) - m) z(r)}; weights and masses
  *       of a range times {@code exp(m(r) - m) / z}; {@code logSumExp = m + log z}
  * </ol>
@@ -38,14 +44,21 @@ final class VectorSoftmax {
     private static final int EXPONENT_SHIFT = 23;
     private static final int ONE_BITS = 0x3f800000;
 
+    /** How far a range's largest score may be above its reference. */
+    private static final float SLACK = 32;
+
     private final int blockTokens;
-    private final float[] rangeMax;
+    private final int pieceSlots;
+    private final float[] reference;
+    private final int[] rangeFirst;
     private final double[] rangeTotal;
 
     VectorSoftmax(CacheGeometry geometry) {
         blockTokens = geometry.blockTokens();
-        rangeMax = new float[geometry.queryHeads() * BlockRanges.MAX_RANGES];
-        rangeTotal = new double[rangeMax.length];
+        pieceSlots = Math.min(SLOTS, blockTokens);
+        reference = new float[geometry.queryHeads() * BlockRanges.MAX_RANGES];
+        rangeFirst = new int[reference.length];
+        rangeTotal = new double[reference.length];
     }
 
     /** The exponential, relative error about 1e-7; 0 below the smallest normal number. Not for x above 88. */
@@ -76,116 +89,120 @@ final class VectorSoftmax {
         return exp(x.min(LARGEST));
     }
 
-    /** Turns scores of one query head, whole blocks of slots {@code from..to-1}, into unscaled weights and masses. */
-    void range(AttentionWorkspace space, int head, int range, int from, int to, int tokens) {
-        MemorySegment weights = space.weights();
-        long row = 4L * head * space.maxTokens();
-        long massRow = 4L * head * space.maxBlocks();
-        int end = Math.min(tokens, to);
-        float max = max(weights, row, from, end);
-        double total;
-        if (blockTokens % LANES == 0) {
-            fill(weights, row, end, to, Float.NEGATIVE_INFINITY);
-            total = wholeBlocks(weights, row, from, to, space.mass(), massRow, max);
-        } else {
-            exponentials(weights, row, from, end, to, max);
-            fill(weights, row, end, to, 0);
-            total = masses(weights, row, from, to, space.mass(), massRow);
+    /**
+     * Turns a panel's scores of one query head into unscaled weights and masses.
+     *
+     * @param first slot of the first score, whose panels are given in ascending order
+     * @param isFirst whether the panel begins the range
+     * @param scores {@code [64]} from {@code at} on, overwritten
+     * @param count slots up to the range's end, 64 at most; those from {@code tokens} on have no token
+     */
+    void panel(
+            AttentionWorkspace space,
+            int head,
+            int range,
+            int first,
+            boolean isFirst,
+            float[] scores,
+            int at,
+            int count,
+            int tokens) {
+        int valid = Math.max(0, Math.min(count, tokens - first));
+        if (valid < SLOTS) {
+            Arrays.fill(scores, at + valid, at + SLOTS, Float.NEGATIVE_INFINITY);
         }
-        rangeMax[head * BlockRanges.MAX_RANGES + range] = max;
-        rangeTotal[head * BlockRanges.MAX_RANGES + range] = total;
+        int index = head * BlockRanges.MAX_RANGES + range;
+        float max = max(scores, at);
+        if (isFirst) {
+            reference[index] = max;
+            rangeFirst[index] = first;
+            rangeTotal[index] = 0;
+        } else if (max > reference[index] + SLACK) {
+            raise(space, head, index, first, max);
+        }
+        exponentials(scores, at, reference[index]);
+        rangeTotal[index] += masses(space, head, first, scores, at, count);
+        MemorySegment.copy(scores, at, space.weights(), FLOAT, 4 * ((long) head * space.maxTokens() + first), count);
     }
 
-    /** Scales what {@link #range} left of one query head's ranges. */
+    /** Shrinks the range's weights and masses before slot {@code end} to what they are under a larger reference. */
+    private void raise(AttentionWorkspace space, int head, int index, int end, float max) {
+        float factor = (float) Math.exp((double) reference[index] - max);
+        int from = rangeFirst[index];
+        scale(space.weights(), 4 * ((long) head * space.maxTokens() + from), end - from, factor);
+        int block = from / blockTokens;
+        int blocks = (end - 1) / blockTokens + 1 - block;
+        scale(space.mass(), 4 * ((long) head * space.maxBlocks() + block), blocks, factor);
+        rangeTotal[index] *= factor;
+        reference[index] = max;
+    }
+
+    /** Scales what {@link #panel} left of one query head's ranges. */
     void join(AttentionWorkspace space, int head, BlockRanges ranges) {
         int at = head * BlockRanges.MAX_RANGES;
-        float max = Float.NEGATIVE_INFINITY;
+        float largest = Float.NEGATIVE_INFINITY;
         for (int range = 0; range < ranges.ranges(); range++) {
-            max = Math.max(max, rangeMax[at + range]);
+            largest = Math.max(largest, reference[at + range]);
         }
         double total = 0;
         for (int range = 0; range < ranges.ranges(); range++) {
-            total += rangeTotal[at + range] * Math.exp((double) rangeMax[at + range] - max);
+            total += rangeTotal[at + range] * Math.exp((double) reference[at + range] - largest);
         }
         for (int range = 0; range < ranges.ranges(); range++) {
-            float factor = (float) (Math.exp((double) rangeMax[at + range] - max) / total);
+            float factor = (float) (Math.exp((double) reference[at + range] - largest) / total);
             long block = ranges.from(range);
             int blocks = ranges.to(range) - ranges.from(range);
             long row = (long) head * space.maxTokens() + block * blockTokens;
             scale(space.weights(), 4 * row, blocks * blockTokens, factor);
             scale(space.mass(), 4 * ((long) head * space.maxBlocks() + block), blocks, factor);
         }
-        space.logSumExp().setAtIndex(FLOAT, head, (float) (max + Math.log(total)));
+        space.logSumExp().setAtIndex(FLOAT, head, (float) (largest + Math.log(total)));
     }
 
     /** By compare and blend: a Java maximum also orders zeros and NaN, which takes several instructions. */
-    private static float max(MemorySegment scores, long row, int from, int end) {
-        FloatVector max = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
-        int i = from;
-        for (; i + LANES <= end; i += LANES) {
-            FloatVector score = FloatVector.fromMemorySegment(FLOATS, scores, row + 4L * i, ORDER);
+    private static float max(float[] scores, int at) {
+        FloatVector max = FloatVector.fromArray(FLOATS, scores, at);
+        for (int i = at + LANES; i < at + SLOTS; i += LANES) {
+            FloatVector score = FloatVector.fromArray(FLOATS, scores, i);
             max = max.blend(score, score.compare(VectorOperators.GT, max));
         }
-        float largest = max.reduceLanes(VectorOperators.MAX);
-        for (; i < end; i++) {
-            largest = Math.max(largest, scores.get(FLOAT, row + 4L * i));
-        }
-        return largest;
+        return max.reduceLanes(VectorOperators.MAX);
     }
 
-    private static void fill(MemorySegment scores, long row, int from, int to, float value) {
-        for (int slot = from; slot < to; slot++) {
-            scores.set(FLOAT, row + 4L * slot, value);
+    private static void exponentials(float[] scores, int at, float reference) {
+        for (int i = at; i < at + SLOTS; i += LANES) {
+            exp(FloatVector.fromArray(FLOATS, scores, i).sub(reference)).intoArray(scores, i);
         }
     }
 
-    /**
-     * Exponentials and masses of blocks that are whole vectors; slots without a token have a score of minus infinity.
-     * One loop for all blocks: where {@link #exp} is called too seldom to be inlined, its vectors are objects.
-     */
-    private double wholeBlocks(
-            MemorySegment weights, long row, int from, int end, MemorySegment mass, long massRow, float max) {
+    /** Masses of the panel's blocks, or of its part of one; returns their sum. */
+    private double masses(AttentionWorkspace space, int head, int first, float[] weights, int at, int count) {
+        long massRow = (long) head * space.maxBlocks();
         double total = 0;
-        for (int first = from; first < end; first += blockTokens) {
-            FloatVector sum = FloatVector.zero(FLOATS);
-            for (int slot = first; slot < first + blockTokens; slot += LANES) {
-                long at = row + 4L * slot;
-                FloatVector weight = exp(FloatVector.fromMemorySegment(FLOATS, weights, at, ORDER)
-                        .sub(max));
-                weight.intoMemorySegment(weights, at, ORDER);
-                sum = sum.add(weight);
-            }
-            float blockMass = Lanes.sum(sum);
-            mass.set(FLOAT, massRow + 4L * (first / blockTokens), blockMass);
-            total += blockMass;
-        }
-        return total;
-    }
-
-    /** Whole vectors as far as {@code to} goes, padding included, which is overwritten afterwards. */
-    private static void exponentials(MemorySegment scores, long row, int from, int end, int to, float max) {
-        int i = from;
-        for (; i < end && i + LANES <= to; i += LANES) {
-            long at = row + 4L * i;
-            exp(FloatVector.fromMemorySegment(FLOATS, scores, at, ORDER).sub(max))
-                    .intoMemorySegment(scores, at, ORDER);
-        }
-        for (; i < end; i++) {
-            scores.set(FLOAT, row + 4L * i, (float) Math.exp(scores.get(FLOAT, row + 4L * i) - max));
-        }
-    }
-
-    private double masses(MemorySegment weights, long row, int from, int to, MemorySegment mass, long massRow) {
-        double total = 0;
-        for (int first = from; first < to; first += blockTokens) {
-            float sum = 0;
-            for (int slot = first; slot < first + blockTokens; slot++) {
-                sum += weights.get(FLOAT, row + 4L * slot);
-            }
-            mass.set(FLOAT, massRow + 4L * (first / blockTokens), sum);
+        for (int slot = 0; slot < count; slot += pieceSlots) {
+            float sum = sum(weights, at + slot);
+            long block = massRow + (first + slot) / blockTokens;
+            boolean opens = (first + slot) % blockTokens == 0;
+            space.mass()
+                    .setAtIndex(FLOAT, block, opens ? sum : sum + space.mass().getAtIndex(FLOAT, block));
             total += sum;
         }
         return total;
+    }
+
+    private float sum(float[] weights, int at) {
+        if (pieceSlots % LANES != 0) {
+            float sum = 0;
+            for (int i = at; i < at + pieceSlots; i++) {
+                sum += weights[i];
+            }
+            return sum;
+        }
+        FloatVector sum = FloatVector.fromArray(FLOATS, weights, at);
+        for (int i = at + LANES; i < at + pieceSlots; i += LANES) {
+            sum = sum.add(FloatVector.fromArray(FLOATS, weights, i));
+        }
+        return Lanes.sum(sum);
     }
 
     private static void scale(MemorySegment elements, long row, int count, float factor) {

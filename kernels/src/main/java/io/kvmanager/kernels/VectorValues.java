@@ -99,7 +99,7 @@ final class VectorValues {
                 RowPanel panel = scratch.get(piece);
                 int from = ranges.from(range) * blockTokens;
                 for (int first = from; first < end; first += ROWS) {
-                    panel(panel, list, kvHead, first, end, first == from, at);
+                    panel(panel, list, kvHead, first, end, at);
                 }
             } finally {
                 scratch.giveBack(piece);
@@ -108,7 +108,7 @@ final class VectorValues {
     }
 
     /** Adds up to 64 slots of a list, counted through its entries. */
-    private void panel(RowPanel panel, TileList list, int kvHead, int first, int end, boolean isFirst, int at) {
+    private void panel(RowPanel panel, TileList list, int kvHead, int first, int end, int at) {
         for (int piece = 0; piece < panel.pieces; piece++) {
             int slot = first + piece * panel.pieceSlots;
             if (slot < end) {
@@ -121,7 +121,7 @@ final class VectorValues {
         }
         int count = Math.min(ROWS, end - first);
         int quads = (groupSize + HEADS - 1) / HEADS;
-        panel.begin(isFirst, first + ROWS < end, quads * rowSums.steps(count));
+        panel.begin(count, first + ROWS < end, quads * rowSums.steps());
         for (int quad = 0; quad < quads; quad++) {
             int heads = Math.min(HEADS, groupSize - quad * HEADS);
             for (int head = 0; head < heads; head++) {
@@ -131,9 +131,10 @@ final class VectorValues {
                     long from = row + (long) list.block(kvHead, slot / blockTokens) * blockTokens + slot % blockTokens;
                     copyWeights(from, panel.pieceSlots, panel.weights, head * ROWS + i);
                 }
+                Arrays.fill(panel.weights, head * ROWS + count, (head + 1) * ROWS, 0);
             }
             Arrays.fill(panel.weights, heads * ROWS, HEADS * ROWS, 0);
-            rowSums.add(panel, count, sums, at + quad * HEADS * stride);
+            rowSums.add(panel, sums, at + quad * HEADS * stride);
         }
     }
 

@@ -12,8 +12,8 @@
  *       threads it has.
  * </ul>
  *
- * <p>Reading order: {@code HostDeviceProvider}, {@code HostDevice}, {@code BlockRows}, {@code PlainKernels}, then
- * {@code VectorKernels} and what it names.
+ * <p>Reading order: {@code HostDeviceProvider}, {@code HostDevice}, {@code BlockRows}, {@code KeyTiles},
+ * {@code PlainKernels}, then {@code VectorKernels} and what it names.
  */
 @NullMarked
 package io.kvmanager.kernels;

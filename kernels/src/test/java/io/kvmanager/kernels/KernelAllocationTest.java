@@ -9,6 +9,7 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.Role;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
@@ -122,7 +123,7 @@ class KernelAllocationTest {
 
         void run() {
             for (int step = 0; step < STEPS; step++) {
-                kernels.append(table, step % TOKENS, row, 1);
+                kernels.append(Role.KEY, table, step % TOKENS, row, 1);
                 kernels.scores(q, table, TOKENS, workspace);
                 kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
             }

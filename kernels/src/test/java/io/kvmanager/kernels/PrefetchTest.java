@@ -61,7 +61,7 @@ class PrefetchTest {
     /** Prints what attention over a long context gives, in short. */
     public static void main(String[] arguments) {
         for (ElementType type : ElementType.values()) {
-            System.out.println(Arrays.hashCode(VectorAgreesWithPlainTest.attend("vector,threads=2", type)));
+            System.out.println(Arrays.hashCode(VectorAgreesWithPlainTest.attend("vector,threads=2", type, 16, 0)));
         }
     }
 }

@@ -24,16 +24,17 @@ public interface AttentionKernels {
     void copyBlock(int fromBlockId, int toBlockId);
 
     /**
-     * Stores rows of K or V.
+     * Stores rows.
      *
+     * @param role what they are; a block holds rows of one role
      * @param table block table
      * @param firstSlot logical slot of the first row
      * @param rows {@code [count][kvHeads][headSize]}
      */
-    void append(MemorySegment table, int firstSlot, MemorySegment rows, int count);
+    void append(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count);
 
     /** Reads {@code count} rows of a table back to F32: the inverse of {@link #append}, up to rounding. */
-    void read(MemorySegment table, int firstSlot, MemorySegment rows, int count);
+    void read(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count);
 
     /**
      * Causal attention of a prompt's rows over a layer's slots: row i sees slots 0..firstSlot+i.
@@ -77,8 +78,8 @@ public interface AttentionKernels {
     // ---- the same with counts that are read when a kernel runs; these versions need memory the host can address ----
 
     /** {@link #append} of the {@code count} rows that end at slot {@code end}. */
-    default void append(MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
-        append(table, end.value() - count, rows, count);
+    default void append(Role role, MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
+        append(role, table, end.value() - count, rows, count);
     }
 
     /** {@link #scores} over a count of slots. */
@@ -131,7 +132,7 @@ public interface AttentionKernels {
             MemorySegment statistics) {
         int entry = end.value() - 1;
         long bytes = 4L * geometry.queryHeads();
-        append(table, entry * geometry.groupSize(), q, geometry.groupSize());
+        append(Role.QUERY, table, entry * geometry.groupSize(), q, geometry.groupSize());
         MemorySegment.copy(statistics, 0, logSumExp, bytes * entry, bytes);
     }
 
@@ -160,7 +161,11 @@ public interface AttentionKernels {
      *
      * @param kept {@code [count]} int32 logical slots
      */
-    void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count);
+    void compact(
+            Role role, MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count);
+
+    /** Copies one KV head's row from a slot of a block to a slot of a block. */
+    void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot);
 
     /**
      * Writes the mean of a full block's rows as one row of a summary block.

@@ -32,7 +32,8 @@ public interface TileResidency {
      * @param reaches {@code [homes][kvHeads]}
      * @param out output with what is selected so far
      * @param round 0 for the first call behind a select
-     * @return whether out may have to be computed again; false where the bound is met or nothing is left to read
+     * @return whether out may have to be computed again; false where the bound is known to be met or nothing is left to
+     *     read. A device that runs behind the host does not know, and skips by itself what would change nothing
      */
     default boolean refine(
             AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, int round, FetchTally tally) {
@@ -53,6 +54,15 @@ public interface TileResidency {
      * @param references references of each home, 0 if free
      */
     List<String> audit(int[] references);
+
+    /**
+     * What the bounds of a round are brought down to, as a share of an output's norm; that of round 0 is also what they
+     * may be. A bound of at most {@code epsilon / (1 + epsilon)} of the output's norm is at most {@code epsilon} of the
+     * exact one's. Later rounds ask for less, since the norm of their output may be smaller; the last one for nothing.
+     */
+    static double goal(double epsilon, int round) {
+        return epsilon / (1 + epsilon) * (1 - (double) round / (ROUNDS - 1));
+    }
 
     /**
      * Device bytes of a residency's tables, on every device:

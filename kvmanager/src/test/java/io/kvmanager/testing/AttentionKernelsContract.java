@@ -8,6 +8,7 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -68,9 +69,13 @@ public abstract class AttentionKernelsContract {
         void append(KernelFixture fixture, int from, int to) {
             int row = fixture.geometry.keyValueRowElements();
             fixture.kernels.append(
-                    keyTable, from, fixture.floats(Arrays.copyOfRange(k, from * row, to * row)), to - from);
+                    Role.KEY, keyTable, from, fixture.floats(Arrays.copyOfRange(k, from * row, to * row)), to - from);
             fixture.kernels.append(
-                    valueTable, from, fixture.floats(Arrays.copyOfRange(v, from * row, to * row)), to - from);
+                    Role.VALUE,
+                    valueTable,
+                    from,
+                    fixture.floats(Arrays.copyOfRange(v, from * row, to * row)),
+                    to - from);
         }
     }
 
@@ -299,8 +304,8 @@ public abstract class AttentionKernelsContract {
             int row = geometry.keyValueRowElements();
             DeviceCount end = fixture.count(tokens, 1000);
             MemorySegment rest = fixture.floats(Arrays.copyOfRange(rows.k, 50 * row, tokens * row));
-            fixture.kernels.append(rows.keyTable, end, rest, tokens - 50);
-            assertArrayEquals(rows.k, fixture.readBack(rows.keyTable, tokens), of.toString());
+            fixture.kernels.append(Role.KEY, rows.keyTable, end, rest, tokens - 50);
+            assertArrayEquals(rows.k, fixture.readBack(Role.KEY, rows.keyTable, tokens), of.toString());
             AttentionWorkspace one = new AttentionWorkspace(fixture.device, geometry, tokens);
             AttentionWorkspace two = new AttentionWorkspace(fixture.device, geometry, tokens);
             MemorySegment q = fixture.floats(fixture.elements(geometry.queryRowElements(), 2));
@@ -365,7 +370,7 @@ public abstract class AttentionKernelsContract {
                         fixture.floats(Arrays.copyOfRange(queries, entry * width, (entry + 1) * width)),
                         fixture.floats(Arrays.copyOfRange(statistics, entry * heads, (entry + 1) * heads)));
             }
-            assertArrayEquals(queries, fixture.readBack(table, entries * of.groupSize()), of.toString());
+            assertArrayEquals(queries, fixture.readBack(Role.QUERY, table, entries * of.groupSize()), of.toString());
             assertArrayEquals(statistics, fixture.read(logSumExp).toArray(FLOAT), of.toString());
         }
     }

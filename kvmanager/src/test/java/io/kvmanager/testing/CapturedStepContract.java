@@ -43,20 +43,24 @@ public abstract class CapturedStepContract {
 
     static Stream<Arguments> caches() {
         List<Arguments> cases = new ArrayList<>();
-        cases.add(Arguments.of(CacheName.PAGED, Compensation.NONE, "all"));
+        cases.add(Arguments.of(CacheName.PAGED, "topN(2)", Compensation.NONE, "all"));
         for (Compensation compensation : List.of(Compensation.NONE, Compensation.RENORMALISE, Compensation.MEAN)) {
-            cases.add(Arguments.of(CacheName.KCACHE, compensation, "all"));
+            cases.add(Arguments.of(CacheName.KCACHE, "topN(2)", compensation, "all"));
         }
-        cases.add(Arguments.of(CacheName.PYRAMID_KCACHE, Compensation.RENORMALISE, "layers(1/.3)"));
+        for (Compensation compensation : List.of(Compensation.RENORMALISE, Compensation.MEAN, Compensation.INT4)) {
+            cases.add(Arguments.of(CacheName.KCACHE, "certified(0.1)", compensation, "all"));
+        }
+        cases.add(Arguments.of(CacheName.PYRAMID_KCACHE, "topN(2)", Compensation.RENORMALISE, "layers(1/.3)"));
         return cases.stream();
     }
 
-    private KvCache open(CacheName cache, Compensation compensation, String retention) {
+    private KvCache open(CacheName cache, String selection, Compensation compensation, String retention) {
         return leaks.open(KvCacheConfig.builder(cache, GEOMETRY)
                 .device(device())
                 .maxSequences(3)
                 .maxSequenceTokens(128)
-                .selection(new ValueSelection.TopN(2))
+                .selection(ValueSelection.parse(selection))
+                .tileCacheTiles(4)
                 .recentTokens(16)
                 .compensation(compensation)
                 .set("retention", retention)
@@ -94,10 +98,10 @@ public abstract class CapturedStepContract {
 
     @ParameterizedTest
     @MethodSource("caches")
-    void replayedStepsEqualLaunchedOnes(CacheName name, Compensation compensation, String retention) {
+    void replayedStepsEqualLaunchedOnes(CacheName name, String selection, Compensation compensation, String retention) {
         // A cache each: sequences of one cache share its tile slots, and would see each other's fetches.
-        KvCache launched = open(name, compensation, retention);
-        KvCache replayed = open(name, compensation, retention);
+        KvCache launched = open(name, selection, compensation, retention);
+        KvCache replayed = open(name, selection, compensation, retention);
         SplittableRandom random = new SplittableRandom(11);
         try (Device memory = ProviderSelection.device(device());
                 Arena arena = Arena.ofShared();
@@ -156,7 +160,7 @@ public abstract class CapturedStepContract {
 
     @Test
     void misuseIsRefused() {
-        KvCache cache = open(CacheName.PYRAMID_KCACHE, Compensation.RENORMALISE, "layers(1/.3)");
+        KvCache cache = open(CacheName.PYRAMID_KCACHE, "topN(2)", Compensation.RENORMALISE, "layers(1/.3)");
         try (Device memory = ProviderSelection.device(device());
                 Arena arena = Arena.ofShared()) {
             List<Rows> rows = Stream.generate(() -> new Rows(memory))

@@ -7,6 +7,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.BlockTables;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -154,9 +155,9 @@ final class KernelFixture implements AutoCloseable {
     }
 
     /** Rows 0..count-1 behind {@code table} as dense F32. */
-    float[] readBack(MemorySegment table, int count) {
+    float[] readBack(Role role, MemorySegment table, int count) {
         MemorySegment memory = poisoned(count * geometry.keyValueRowElements());
-        kernels.read(table, 0, memory, count);
+        kernels.read(role, table, 0, memory, count);
         return read(memory).toArray(ValueLayout.JAVA_FLOAT);
     }
 

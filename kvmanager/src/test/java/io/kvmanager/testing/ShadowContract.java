@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.ShadowLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -50,7 +51,7 @@ public abstract class ShadowContract {
             values = fixture.table(tokens);
             rows = fixture.rows(tokens);
             Arrays.fill(rows, 0, geometry.headSize(), rows[0]); // a channel-wise odd row
-            fixture.kernels.append(values, 0, fixture.floats(rows), tokens);
+            fixture.kernels.append(Role.VALUE, values, 0, fixture.floats(rows), tokens);
             codes = fixture.table(Math.ceilDiv(BLOCKS, layout.codesPerBlock()) * geometry.blockTokens());
             ranges = fixture.table(Math.ceilDiv(BLOCKS, layout.rangesPerBlock()) * geometry.blockTokens());
             reaches = fixture.poisoned(BLOCKS * geometry.kvHeads());
@@ -166,7 +167,7 @@ public abstract class ShadowContract {
             for (int block = 0; block < Math.min(BLOCKS, of.blockTokens()); block++) {
                 int id = fixture.id(sealed.values, block);
                 fixture.kernels.summarise(id, mean, block);
-                float[] stored = fixture.readBack(means, of.blockTokens());
+                float[] stored = fixture.readBack(Role.VALUE, means, of.blockTokens());
                 fixture.kernels.reachFromMean(id, mean, block, sealed.reaches, block);
                 for (int kvHead = 0; kvHead < of.kvHeads(); kvHead++) {
                     int from = (block * of.kvHeads() + kvHead) * of.headSize();

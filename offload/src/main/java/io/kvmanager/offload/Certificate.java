@@ -8,6 +8,7 @@ import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.TileResidency;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * How far an attention's output can be from the exact one, and which tiles to read until that is little enough.
@@ -22,8 +23,12 @@ import java.lang.foreign.ValueLayout;
  *
  * by the triangle inequality. Under {@code renormalise} the output m is the mean of what was read; it replaces the
  * unread rows by m, so there the reach grows by |m|, and E again bounds the error. A block's <em>share</em> of a query
- * head's bound is its term of E. Masses are sums of F32 weights; E is taken a little larger for their rounding. What
- * E does not contain is the rounding of the kernels that computed the output.
+ * head's bound is its term of E, an F32. Masses are sums of F32 weights; shares are taken a little larger for their
+ * rounding. What E does not contain is the rounding of the kernels that computed the output.
+ *
+ * <p>E is a sum of <em>units</em>: {@code 2^SHARE_BITS} of them are the power of two at or below the query head's
+ * largest share, and a share is rounded up to whole ones. So sums are the same in any order, which a device that
+ * certifies in parallel needs to choose the same tiles. Where a share is not finite, E has no end.
  *
  * <p>{@code certified(epsilon)} asks for {@code E <= epsilon * |exact|}. The exact norm is not known, but at least
  * {@code |out| - E}; so {@code E <= epsilon * (|out| - E)} is enough, or {@code E <= target = |out| * epsilon / (1 +
@@ -38,18 +43,24 @@ import java.lang.foreign.ValueLayout;
  */
 final class Certificate {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-    private static final double ROUNDING = 1 + 0x1p-18;
+    private static final double ROUNDING = 1 + 0x1p-17;
+    private static final int SHARE_BITS = 31;
+    private static final long ENDLESS = Long.MAX_VALUE;
+    private static final double LARGEST_UNITS = 0x1p62;
+    private static final int LANES = 32;
 
     private final int headSize;
     private final int kvHeads;
     private final int groupSize;
     private final boolean renormalises;
-    private final double targetShare;
+    private final double epsilon;
     private final double[] norms;
-    private final double[] bounds;
-    private final double[] needs;
-    private final double[] covered;
-    private final double[] upper;
+    private final double[] scales;
+    private final long[] bounds;
+    private final long[] needs;
+    private final long[] covered;
+    private final long[] upper;
+    private final double[] squares = new double[LANES];
     private float[] shares = {};
     private long[] keys = {};
     private int selected;
@@ -59,13 +70,13 @@ final class Certificate {
         kvHeads = geometry.kvHeads();
         groupSize = geometry.groupSize();
         renormalises = compensation == Compensation.RENORMALISE;
-        double epsilon = selection instanceof ValueSelection.Certified certified ? certified.epsilon() : 0;
-        targetShare = epsilon / (1 + epsilon);
+        epsilon = selection instanceof ValueSelection.Certified certified ? certified.epsilon() : 0;
         norms = new double[geometry.queryHeads()];
-        bounds = new double[geometry.queryHeads()];
-        needs = new double[groupSize];
-        covered = new double[groupSize];
-        upper = new double[groupSize];
+        scales = new double[groupSize];
+        bounds = new long[groupSize];
+        needs = new long[groupSize];
+        covered = new long[groupSize];
+        upper = new long[groupSize];
     }
 
     /** Takes the output's norms. */
@@ -76,48 +87,81 @@ final class Certificate {
             shares = new float[groupSize * stride];
         }
         for (int head = 0; head < norms.length; head++) {
-            double sum = 0;
-            for (long e = (long) head * headSize; e < (head + 1L) * headSize; e++) {
-                double element = out.getAtIndex(FLOAT, e);
-                sum += element * element;
-            }
-            norms[head] = Math.sqrt(sum);
+            norms[head] = norm(out, head);
         }
     }
 
-    /** Computes the bounds of a KV head's group with what the selector says is read. */
+    /** Sums over every 32nd element, added half to half: as a warp adds them. */
+    private double norm(MemorySegment out, int head) {
+        Arrays.fill(squares, 0);
+        for (int e = 0; e < headSize; e++) {
+            double element = out.getAtIndex(FLOAT, (long) head * headSize + e);
+            squares[e % LANES] += element * element;
+        }
+        for (int lanes = LANES / 2; lanes > 0; lanes /= 2) {
+            for (int i = 0; i < lanes; i++) {
+                squares[i] += squares[i + lanes];
+            }
+        }
+        return Math.sqrt(squares[0]);
+    }
+
+    /** Computes the shares and bounds of a KV head's group with what the selector says is read. */
     private void measure(int kvHead, ValueSelector selector, MemorySegment reaches) {
-        int stride = keys.length;
         for (int member = 0; member < groupSize; member++) {
             int head = kvHead * groupSize + member;
+            int row = member * keys.length;
             double own = renormalises ? norms[head] : 0;
-            double sum = 0;
+            float largest = 0;
             for (int i = 0; i < selector.offloadedCount(); i++) {
                 int block = selector.offloaded(i);
+                float mass = selector.mass(head, block);
                 float share = 0;
-                if (!selector.isRead(kvHead, block)) {
+                if (mass > 0 && !selector.isRead(kvHead, block)) {
                     float reach = reaches.getAtIndex(FLOAT, (long) selector.home(block) * kvHeads + kvHead);
-                    share = (float) (selector.mass(head, block) * (reach + own) * ROUNDING);
-                    sum += share;
+                    share = (float) (mass * (reach + own) * ROUNDING);
+                    share = share < Float.POSITIVE_INFINITY ? share : Float.POSITIVE_INFINITY;
                 }
-                shares[member * stride + i] = share;
+                shares[row + i] = share;
+                largest = Math.max(largest, share);
             }
-            bounds[head] = sum * ROUNDING;
+            boolean endless = largest == Float.POSITIVE_INFINITY;
+            int exponent = (Float.floatToRawIntBits(largest) >>> 23) - Float.MAX_EXPONENT;
+            scales[member] = endless ? 0 : Math.scalb(1.0, SHARE_BITS - exponent);
+            bounds[member] = endless ? ENDLESS : units(row, selector.offloadedCount(), scales[member]);
         }
+    }
+
+    private long units(int row, int count, double scale) {
+        long sum = 0;
+        for (int i = row; i < row + count; i++) {
+            sum += units(shares[i], scale);
+        }
+        return sum;
+    }
+
+    private static long units(float share, double scale) {
+        return (long) Math.ceil(share * scale);
+    }
+
+    /** Whole units within a length. */
+    private static long unitsWithin(double length, double scale) {
+        double units = length * scale;
+        return units > 0 ? (long) Math.min(units, LARGEST_UNITS) : 0;
     }
 
     /** One round for one KV head; {@link #chosen} has what is to be read as well. Returns how many tiles that is. */
     int refine(int kvHead, int round, ValueSelector selector, MemorySegment reaches) {
         selected = 0;
         measure(kvHead, selector, reaches);
-        double goal = 1 - (double) round / (TileResidency.ROUNDS - 1);
         boolean met = true;
         for (int member = 0; member < groupSize; member++) {
-            int head = kvHead * groupSize + member;
-            double target = norms[head] * targetShare;
-            met &= bounds[head] <= target;
+            double norm = norms[kvHead * groupSize + member];
+            long bound = bounds[member];
+            met &= bound <= unitsWithin(norm * TileResidency.goal(epsilon, 0), scales[member]);
+            long goal = unitsWithin(norm * TileResidency.goal(epsilon, round), scales[member]);
+            needs[member] = bound == ENDLESS ? ENDLESS : Math.max(0, bound - goal);
             covered[member] = 0;
-            needs[member] = bounds[head] - goal * target;
         }
         if (!met) {
             selected = select(order(kvHead, selector));
@@ -135,6 +179,7 @@ final class Certificate {
                 float share = shares[member * stride + i];
                 if (share > 0) {
                     float relative = (float) (share / norms[kvHead * groupSize + member]);
+                    relative = relative < Float.POSITIVE_INFINITY ? relative : Float.POSITIVE_INFINITY;
                     largest = Math.max(largest, Math.max(relative, Float.MIN_VALUE));
                 }
             }
@@ -165,13 +210,15 @@ final class Certificate {
         return low;
     }
 
-    private void cover(double[] sums, int index) {
+    private void cover(long[] sums, int index) {
         for (int member = 0; member < groupSize; member++) {
-            sums[member] += shares[member * keys.length + index];
+            if (needs[member] != ENDLESS) {
+                sums[member] += units(shares[member * keys.length + index], scales[member]);
+            }
         }
     }
 
-    private boolean isCovered(double[] sums) {
+    private boolean isCovered(long[] sums) {
         boolean all = true;
         for (int member = 0; member < groupSize; member++) {
             all &= sums[member] >= needs[member];
@@ -188,8 +235,10 @@ final class Certificate {
     void account(ValueSelector selector, MemorySegment reaches, FetchTally tally) {
         for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
             measure(kvHead, selector, reaches);
-            for (int head = kvHead * groupSize; head < (kvHead + 1) * groupSize; head++) {
-                tally.bound(head, bounds[head], norms[head]);
+            for (int member = 0; member < groupSize; member++) {
+                int head = kvHead * groupSize + member;
+                double bound = bounds[member] == ENDLESS ? Double.POSITIVE_INFINITY : bounds[member] / scales[member];
+                tally.bound(head, bound, norms[head]);
             }
         }
     }

@@ -97,6 +97,9 @@ final class HostValueTier extends HostBlockStore implements ValueTier {
     @Override
     public void attend(AttentionWorkspace workspace, ValueTables tables, MemorySegment out, FetchTally tally) {
         select(workspace, tables.blocks(), tables.values(), tables.homes(), tally);
+        if (compensation == Compensation.MEAN) {
+            kernels.list(geometry, tables.summaries().memory(), tables.summaryBlocks(), workspace.summaryTiles());
+        }
         compute(workspace, tables, out);
         if (!kernels.certifies()) {
             tally.withoutBound();
@@ -127,7 +130,6 @@ final class HostValueTier extends HostBlockStore implements ValueTier {
                     tables.summaries().memory(),
                     out);
         } else if (compensation == Compensation.MEAN) {
-            kernels.list(geometry, tables.summaries().memory(), tables.summaryBlocks(), workspace.summaryTiles());
             kernels.values(workspace.rest(), workspace.maxBlocks(), workspace.summaryTiles(), out, true);
         } else if (compensation == Compensation.RENORMALISE) {
             kernels.renormalise(geometry, workspace, tables.blocks(), out);

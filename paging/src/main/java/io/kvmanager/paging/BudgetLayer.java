@@ -6,6 +6,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.Role;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -15,7 +16,7 @@ import java.util.Arrays;
  * over it.
  *
  * <pre>
- * K block j, V block j  [kvHead][slot][headSize]    slots j * blockTokens ...
+ * K block j, V block j                              slots j * blockTokens ...
  * positions[kvHead][slot]                           token of a slot; on the host alone
  * memory blocks                                     what the policy remembers, bytes in order
  * </pre>
@@ -106,8 +107,8 @@ final class BudgetLayer {
 
     /** Stores K and V of the newest {@code count} slots. */
     void append(MemorySegment k, MemorySegment v, int count) {
-        kernels.append(keys.memory(), slots, k, count);
-        kernels.append(values.memory(), slots, v, count);
+        kernels.append(Role.KEY, keys.memory(), slots, k, count);
+        kernels.append(Role.VALUE, values.memory(), slots, v, count);
     }
 
     /** Keeps {@code count} slots of each KV head, {@code chosen[kvHead]} ascending, and frees what is empty then. */
@@ -123,18 +124,15 @@ final class BudgetLayer {
     /** Writes one slot of a KV head over another. */
     void move(int kvHead, int from, int to) {
         if (from != to) {
-            copyRow(keys, kvHead, from, to);
-            copyRow(values, kvHead, from, to);
+            copyRow(Role.KEY, keys, kvHead, from, to);
+            copyRow(Role.VALUE, values, kvHead, from, to);
             positions[kvHead][to] = positions[kvHead][from];
         }
     }
 
-    private void copyRow(IntTable table, int kvHead, int from, int to) {
-        device.copy(slab, rowOffset(table, kvHead, from), slab, rowOffset(table, kvHead, to), geometry.rowBytes());
-    }
-
-    private long rowOffset(IntTable table, int kvHead, int slot) {
-        return geometry.rowOffset(table.get(slot / geometry.blockTokens()), kvHead, slot % geometry.blockTokens());
+    private void copyRow(Role role, IntTable table, int kvHead, int from, int to) {
+        int slots = geometry.blockTokens();
+        kernels.copyRow(role, kvHead, table.get(from / slots), from % slots, table.get(to / slots), to % slots);
     }
 
     /** Forgets the last slot of every KV head; its room stays. */

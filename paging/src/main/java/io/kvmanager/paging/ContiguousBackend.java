@@ -22,6 +22,7 @@ import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.KvCacheBackend;
 import io.kvmanager.spi.ProviderSelection;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.RowExchange;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -338,8 +339,8 @@ final class ContiguousBackend implements KvCacheBackend {
                 kernels.zero(firstBlock(region, layer, 1) + block);
             }
             blocks.set(end);
-            kernels.append(keys[layer], length, exchange.keys(k), rows);
-            kernels.append(values[layer], length, exchange.values(v), rows);
+            kernels.append(Role.KEY, keys[layer], length, exchange.keys(k), rows);
+            kernels.append(Role.VALUE, values[layer], length, exchange.values(v), rows);
         }
 
         @Override

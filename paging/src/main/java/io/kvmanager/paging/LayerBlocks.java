@@ -7,6 +7,7 @@ import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.ValueTables;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -157,8 +158,8 @@ final class LayerBlocks {
 
     /** Stores the rows that room was made for last. */
     void append(MemorySegment k, MemorySegment v, int rows) {
-        kernels.append(keys.memory(), slots, k, rows);
-        kernels.append(values.memory(), slots, v, rows);
+        kernels.append(Role.KEY, keys.memory(), slots, k, rows);
+        kernels.append(Role.VALUE, values.memory(), slots, v, rows);
     }
 
     /** Stores the query that room was made for last. */
@@ -220,8 +221,8 @@ final class LayerBlocks {
 
     private void move(SelectionWorkspace selection, int count, int firstSlot) {
         MemorySegment kept = selection.writeKept(count);
-        kernels.compact(keys.memory(), keys.memory(), kept, firstSlot, count);
-        kernels.compact(values.memory(), values.memory(), kept, firstSlot, count);
+        kernels.compact(Role.KEY, keys.memory(), keys.memory(), kept, firstSlot, count);
+        kernels.compact(Role.VALUE, values.memory(), values.memory(), kept, firstSlot, count);
         for (int i = 0; i < count; i++) {
             positions[firstSlot + i] = positions[selection.kept()[i]];
         }
@@ -324,8 +325,8 @@ final class LayerBlocks {
             values.set(block, reservation.load(span.homes[0], Account.OPEN));
             tally.fetched(blockBytes);
         }
-        kernels.append(keys.memory(), shape.kept(), zeroRows, blockTokens - rows);
-        kernels.append(values.memory(), shape.kept(), zeroRows, blockTokens - rows);
+        kernels.append(Role.KEY, keys.memory(), shape.kept(), zeroRows, blockTokens - rows);
+        kernels.append(Role.VALUE, values.memory(), shape.kept(), zeroRows, blockTokens - rows);
     }
 
     /** Behind the adoption of a prefix: takes what a layer with tokens has beside its blocks. */

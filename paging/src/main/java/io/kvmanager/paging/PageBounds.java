@@ -7,6 +7,7 @@ import io.kvmanager.Tier;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.Device;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -88,7 +89,7 @@ final class PageBounds {
     void seal(BudgetLayer layer, int page) {
         int elements = geometry.keyValueRowElements();
         for (int p = page; p < layer.kept() / geometry.blockTokens(); p++) {
-            kernels.read(layer.keys.memory(), p * geometry.blockTokens(), pageKeys, geometry.blockTokens());
+            kernels.read(Role.KEY, layer.keys.memory(), p * geometry.blockTokens(), pageKeys, geometry.blockTokens());
             device.read(pageKeys, 0, MemorySegment.ofArray(keys), 4L * keys.length);
             for (int e = 0; e < elements; e++) {
                 float least = keys[e];

@@ -7,6 +7,7 @@ import io.kvmanager.spi.BlockTables;
 import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.Role;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
@@ -104,7 +105,7 @@ final class QueryWindow {
 
     /** Reads the queries to {@code q}, {@code [capacity][queryHeads][headSize]}, in ring order; empty ones as 0. */
     void read(MemorySegment q) {
-        kernels.read(table.memory(), 0, q, capacity * geometry.groupSize());
+        kernels.read(Role.QUERY, table.memory(), 0, q, capacity * geometry.groupSize());
     }
 
     /**

@@ -17,11 +17,11 @@ class CudaCertificateTest extends CertificateContract {
 
     @Override
     protected int heads() {
-        return 150;
+        return 250;
     }
 
     @Override
-    protected boolean certified() {
-        return false;
+    protected int steps() {
+        return 4;
     }
 }

@@ -50,10 +50,8 @@ class PageTablesTest {
                     assertEquals(batch.size() + 1, tables.indptr().length);
                     for (int i = 0; i < batch.size(); i++) {
                         int[] positions = batch.get(i).positions(layer);
-                        assertArrayEquals(
-                                expected(engine, layer, positions, true), rebuilt(tables, tables.keys(), i), "K");
-                        assertArrayEquals(
-                                expected(engine, layer, positions, false), rebuilt(tables, tables.values(), i), "V");
+                        assertArrayEquals(expected(engine, layer, positions, true), rebuilt(tables, i, true), "K");
+                        assertArrayEquals(expected(engine, layer, positions, false), rebuilt(tables, i, false), "V");
                     }
                 }
             }
@@ -70,7 +68,8 @@ class PageTablesTest {
         return dense;
     }
 
-    private static float[] rebuilt(PageTables tables, int[] ids, int sequence) {
+    private static float[] rebuilt(PageTables tables, int sequence, boolean keys) {
+        int[] ids = keys ? tables.keys() : tables.values();
         int first = tables.indptr()[sequence];
         int blocks = tables.indptr()[sequence + 1] - first;
         int slots = (blocks - 1) * GEOMETRY.blockTokens() + tables.lastPageLen()[sequence];
@@ -80,10 +79,11 @@ class PageTablesTest {
         for (int slot = 0; slot < slots; slot++) {
             long block = (long) ids[first + slot / GEOMETRY.blockTokens()] * GEOMETRY.blockBytes();
             for (int head = 0; head < heads; head++) {
-                long row = (long) head * GEOMETRY.blockTokens() + slot % GEOMETRY.blockTokens();
                 for (int e = 0; e < size; e++) {
-                    dense[(slot * heads + head) * size + e] =
-                            tables.slab().get(ValueLayout.JAVA_FLOAT, block + 4 * (row * size + e));
+                    int inBlock = slot % GEOMETRY.blockTokens();
+                    int inTile = keys ? e * GEOMETRY.blockTokens() + inBlock : inBlock * size + e;
+                    long at = block + 4L * head * GEOMETRY.blockTokens() * size + 4L * inTile;
+                    dense[(slot * heads + head) * size + e] = tables.slab().get(ValueLayout.JAVA_FLOAT, at);
                 }
             }
         }

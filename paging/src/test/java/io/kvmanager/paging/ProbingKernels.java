@@ -10,6 +10,7 @@ import io.kvmanager.paging.VirtualStream.Launch;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -81,7 +82,7 @@ final class ProbingKernels implements AttentionKernels {
     }
 
     @Override
-    public void append(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+    public void append(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {
         int[] ids = ids(table, firstSlot + count);
         over(table, ids, firstSlot / geometry.blockTokens(), true).reads(rows).go(() -> {
             SlotProbes.requireArrived(table, ids);
@@ -96,10 +97,10 @@ final class ProbingKernels implements AttentionKernels {
     }
 
     @Override
-    public void append(MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
+    public void append(Role role, MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
         int slots = end.value();
         requireCount(end);
-        append(table, slots - count, rows, count);
+        append(role, table, slots - count, rows, count);
     }
 
     /** Fails unless the count that has arrived when this is reached is the one of the launch. */
@@ -113,7 +114,7 @@ final class ProbingKernels implements AttentionKernels {
     }
 
     @Override
-    public void read(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+    public void read(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {
         int[] ids = ids(table, firstSlot + count);
         over(table, ids, 0, false).writes(rows).go(() -> {
             SlotProbes.requireArrived(table, ids);
@@ -258,7 +259,7 @@ final class ProbingKernels implements AttentionKernels {
             MemorySegment statistics) {
         requireCount(end);
         int entry = end.value() - 1;
-        append(table, entry * geometry.groupSize(), q, geometry.groupSize());
+        append(Role.QUERY, table, entry * geometry.groupSize(), q, geometry.groupSize());
         long bytes = 4L * geometry.queryHeads();
         MemorySegment from = statistics.asSlice(0, bytes);
         MemorySegment to = logSumExp.asSlice(bytes * entry, bytes);
@@ -295,7 +296,7 @@ final class ProbingKernels implements AttentionKernels {
     }
 
     @Override
-    public void compact(MemorySegment from, MemorySegment to, MemorySegment kept, int firstSlot, int count) {
+    public void compact(Role role, MemorySegment from, MemorySegment to, MemorySegment kept, int firstSlot, int count) {
         int[] ids = device.tableAt(from).copy(device.tableAt(from).size());
         over(from, ids, 0, true).reads(kept).go(() -> {
             SlotProbes.requireArrived(from, ids);
@@ -311,6 +312,16 @@ final class ProbingKernels implements AttentionKernels {
                 }
             }
         });
+    }
+
+    @Override
+    public void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot) {
+        long from = geometry.rowOffset(fromBlockId, kvHead, fromSlot);
+        long to = geometry.rowOffset(toBlockId, kvHead, toSlot);
+        stream.launch()
+                .reads(block(fromBlockId))
+                .writes(block(toBlockId))
+                .go(() -> MemorySegment.copy(slab, from, slab, to, geometry.rowBytes()));
     }
 
     @Override

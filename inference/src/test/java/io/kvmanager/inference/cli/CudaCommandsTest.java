@@ -58,7 +58,9 @@ class CudaCommandsTest {
                     "--filling-questions",
                     "0",
                     "--caches",
-                    "kcache[selection=topN(1),recentTokens=16],pyramid+kcache[selection=topN(1),recentTokens=8]",
+                    "kcache[selection=topN(1),recentTokens=16],pyramid+kcache[selection=topN(1),recentTokens=8],"
+                            + "kcache[selection=certified(0.05),recentTokens=16],"
+                            + "kcache[selection=certified(0.02),compensation=int4,recentTokens=16]",
                     "--device",
                     device,
                     "--json",
@@ -67,7 +69,7 @@ class CudaCommandsTest {
         }
         JsonNode host = results.getFirst();
         JsonNode cuda = results.getLast();
-        assertEquals(3, host.size());
+        assertEquals(5, host.size());
         assertTrue(host.path(1).path("bytesFetched").asLong() > 0, "the host fetches nothing");
         for (int i = 0; i < host.size(); i++) {
             for (String exact : List.of("cache", "retainedTokensPerLayer", "bytesFetched", "topOneAgreement")) {

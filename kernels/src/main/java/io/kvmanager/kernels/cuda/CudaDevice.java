@@ -37,6 +37,7 @@ final class CudaDevice implements Device {
     private final List<CudaRecording> recordings = new ArrayList<>();
     private final String description;
     private final CopyWay copies;
+    private MemorySegment scratch = MemorySegment.NULL;
     private @Nullable StoreFence fence;
     private @Nullable BlockTransfers transfers;
     private @Nullable TableWrites writes;
@@ -246,6 +247,15 @@ final class CudaDevice implements Device {
 
     CudaMemory memory() {
         return memory;
+    }
+
+    /** The scratch of the workspace whose scores were computed last; empty before. */
+    MemorySegment scratch() {
+        return scratch;
+    }
+
+    void scratch(MemorySegment ofWorkspace) {
+        scratch = ofWorkspace;
     }
 
     StoreFence fence() {

@@ -11,6 +11,7 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.spi.AttentionKernels;
 import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.DeviceCount;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.ShadowLayout;
 import io.kvmanager.spi.TileList;
 import java.lang.foreign.MemorySegment;
@@ -132,13 +133,13 @@ final class CudaKernels implements AttentionKernels {
     // ---- rows ----
 
     @Override
-    public void append(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+    public void append(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {
         append.setCount(2, firstSlot + count);
         append(table, rows, count, /* slotsPerEntry */ 1);
     }
 
     @Override
-    public void append(MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
+    public void append(Role role, MemorySegment table, DeviceCount end, MemorySegment rows, int count) {
         append.set(2, end);
         append(table, rows, count, /* slotsPerEntry */ 1);
     }
@@ -168,7 +169,7 @@ final class CudaKernels implements AttentionKernels {
     }
 
     @Override
-    public void read(MemorySegment table, int firstSlot, MemorySegment rows, int count) {
+    public void read(Role role, MemorySegment table, int firstSlot, MemorySegment rows, int count) {
         if (count > 0) {
             device.beforeLaunch();
             read.set(1, table).set(2, firstSlot).set(3, rows).launch(count, geometry.kvHeads(), 1, THREADS);
@@ -176,7 +177,15 @@ final class CudaKernels implements AttentionKernels {
     }
 
     @Override
-    public void compact(MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
+    public void copyRow(Role role, int kvHead, int fromBlockId, int fromSlot, int toBlockId, int toSlot) {
+        long from = geometry.rowOffset(fromBlockId, kvHead, fromSlot);
+        long to = geometry.rowOffset(toBlockId, kvHead, toSlot);
+        device.copy(slab, from, slab, to, geometry.rowBytes());
+    }
+
+    @Override
+    public void compact(
+            Role role, MemorySegment fromTable, MemorySegment toTable, MemorySegment kept, int firstSlot, int count) {
         if (count > 0) {
             device.beforeLaunchBehindStores();
             compact.set(1, fromTable)

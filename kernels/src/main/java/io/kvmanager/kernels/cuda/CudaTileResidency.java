@@ -11,7 +11,6 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 
 import io.kvmanager.CacheGeometry;
 import io.kvmanager.Compensation;
-import io.kvmanager.KvCacheException;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.spi.AttentionWorkspace;
@@ -27,17 +26,21 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Choice and residency of value tiles by the device itself: {@code selection.cu} and {@code residency.cu}. The host
- * launches and learns nothing.
+ * Choice and residency of value tiles by the device itself: {@code selection.cu}, {@code residency.cu} and {@code
+ * certificate.cu}. The host launches and learns nothing, so that {@code certified} always takes all its rounds; what
+ * is settled costs little in them.
  *
  * <p>A home that was freed is noted, and its tiles are dropped ahead of the next choice. Nothing looks at the tables in
  * between.
  */
 final class CudaTileResidency implements TileResidency {
     static final int RESIDENCY = 72;
-    static final int CHOICE = 48;
+    static final int CHOICE = 64;
+    static final int NEED = 16;
     static final int MASSES = 24;
     static final int RULE = 16;
+    static final int CERTIFIED = 24;
+    static final int GOAL = 16;
     static final int HOMES = 4 + 4 * MAX_HOMES;
     private static final int GATHER_CTAS = 264;
     private static final long ENDLESS = -1;
@@ -55,7 +58,11 @@ final class CudaTileResidency implements TileResidency {
     private final Kernel assign;
     private final Kernel gather;
     private final Kernel invalidate;
-    private final Kernel accountBounds;
+    private final Kernel refine;
+    private final Kernel account;
+    private final double epsilon;
+    private final boolean certified;
+    private final boolean renormalises;
     private final MemorySegment freedHomes;
     private final BitSet freed;
     private int freedCount;
@@ -73,18 +80,25 @@ final class CudaTileResidency implements TileResidency {
         choiceStructure = device.arena().allocate(CHOICE, 8);
         masses = device.arena().allocate(MASSES, 8);
         freed = new BitSet(request.homes());
-        gatherCtas = (int) Math.min(
-                GATHER_CTAS, (long) geometry.kvHeads() * request.selection().maxTiles());
-        choose = kernels.kernel("selection", "choose", MASSES, COUNT, POINTER, POINTER, RULE, RESIDENCY, TILES, CHOICE);
-        assign = kernels.kernel("residency", "assign", COUNT, INT, RESIDENCY, TILES, CHOICE, POINTER);
-        gather = kernels.kernel("residency", "gather", RESIDENCY, CHOICE);
+        certified = request.selection() instanceof ValueSelection.Certified;
+        epsilon = request.selection() instanceof ValueSelection.Certified selection ? selection.epsilon() : 0;
+        renormalises = request.compensation() == Compensation.RENORMALISE;
+        gatherCtas = (int) Math.max(
+                geometry.kvHeads(),
+                Math.min(
+                        GATHER_CTAS,
+                        (long) geometry.kvHeads() * request.selection().maxTiles()));
+        choose = kernels.kernel("selection", "choose", MASSES, COUNT, POINTER, POINTER, RULE, RESIDENCY, CHOICE);
+        assign = kernels.kernel("residency", "assign", COUNT, INT, RESIDENCY, CHOICE, POINTER, INT);
+        gather = kernels.kernel("residency", "gather", COUNT, INT, POINTER, POINTER, RESIDENCY, CHOICE, TILES, TILES);
         invalidate = kernels.kernel("residency", "invalidate", RESIDENCY, HOMES);
-        accountBounds = kernels.kernel(
-                "shadows", "account_bounds", COUNT, POINTER, POINTER, POINTER, INT, POINTER, INT, POINTER);
-        accountBounds.set(7, request.compensation() == Compensation.RENORMALISE ? 1 : 0);
+        refine = kernels.kernel(
+                "certificate", "refine", MASSES, COUNT, POINTER, POINTER, CERTIFIED, GOAL, RESIDENCY, CHOICE);
+        account = kernels.kernel("certificate", "account", MASSES, COUNT, POINTER, CERTIFIED, CHOICE, POINTER);
         choose.setStructure(5, rule(request.selection())).setStructure(6, cache);
         assign.setStructure(3, cache);
-        gather.setStructure(1, cache);
+        gather.setStructure(5, cache);
+        refine.setStructure(7, cache);
         invalidate.setStructure(1, cache);
         freedHomes = invalidate.cell(2, HOMES);
     }
@@ -137,11 +151,9 @@ final class CudaTileResidency implements TileResidency {
                     case ValueSelection.Nucleus nucleus ->
                         (long) Math.ceil(
                                 Math.scalb(nucleus.mass() * geometry.groupSize(), KernelLayout.MASS_UNIT_BITS));
-                    case ValueSelection.Certified ignored ->
-                        throw new KvCacheException.ProviderUnusable(
-                                "device cuda does not choose by selection " + selection + "; accepted: topN, nucleus");
+                    case ValueSelection.Certified ignored -> ENDLESS;
                 });
-        rule.set(ValueLayout.JAVA_INT, 8, selection.maxTiles());
+        rule.set(ValueLayout.JAVA_INT, 8, certified ? 0 : selection.maxTiles());
         return rule;
     }
 
@@ -158,28 +170,52 @@ final class CudaTileResidency implements TileResidency {
         choose.set(2, blocks)
                 .set(3, valueTable.memory())
                 .set(4, homeTable.memory())
-                .set(7, workspace.tiles())
                 .launch(geometry.kvHeads(), 1, 1, CHOOSERS);
-        assign.set(1, blocks)
+        assign.set(1, blocks).set(2, workspace.maxBlocks()).set(5, tally.counters());
+        gather.set(1, blocks)
                 .set(2, workspace.maxBlocks())
-                .set(4, workspace.tiles())
-                .set(6, tally.counters())
-                .launch(1, 1, 1, CHOOSERS);
+                .set(3, valueTable.memory())
+                .set(4, homeTable.memory())
+                .set(7, workspace.tiles())
+                .set(8, workspace.inPlaceTiles());
+        bring(!certified);
+        refine.set(2, blocks).set(3, valueTable.memory()).set(4, homeTable.memory());
+        account.set(2, blocks).set(3, homeTable.memory());
+    }
+
+    /** Fetches what was chosen, and lists what is read. */
+    private void bring(boolean ends) {
+        assign.set(6, ends ? 1 : 0).launch(1, 1, 1, CHOOSERS);
         gather.launch(gatherCtas, 1, 1, THREADS);
-        accountBounds.set(1, blocks).set(2, homeTable.memory());
+    }
+
+    /** Of the attention whose tiles were selected last; whether its bound is met is not known here. */
+    @Override
+    public boolean refine(
+            AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, int round, FetchTally tally) {
+        device.beforeLaunch();
+        certify(refine.cell(5, CERTIFIED), reaches, out);
+        MemorySegment goal = refine.cell(6, GOAL);
+        goal.set(ValueLayout.JAVA_DOUBLE, 0, TileResidency.goal(epsilon, 0));
+        goal.set(ValueLayout.JAVA_DOUBLE, 8, TileResidency.goal(epsilon, round));
+        refine.launch(geometry.kvHeads(), 1, 1, CHOOSERS);
+        bring(round == TileResidency.ROUNDS - 1);
+        return true;
     }
 
     /** Of the attention whose tiles were selected last. */
     @Override
     public void account(AttentionWorkspace workspace, MemorySegment reaches, MemorySegment out, FetchTally tally) {
         device.beforeLaunch();
-        accountBounds
-                .set(3, reaches)
-                .set(4, workspace.rest())
-                .set(5, workspace.maxBlocks())
-                .set(6, out)
-                .set(8, tally.counters())
-                .launch(geometry.queryHeads(), 1, 1, THREADS);
+        certify(account.cell(4, CERTIFIED), reaches, out);
+        account.set(6, tally.counters()).launch(geometry.queryHeads(), 1, 1, CHOOSERS);
+    }
+
+    /** Fills a {@code Certified}. */
+    private void certify(MemorySegment structure, MemorySegment reaches, MemorySegment out) {
+        structure.set(ValueLayout.JAVA_LONG, 0, reaches.address());
+        structure.set(ValueLayout.JAVA_LONG, 8, out.address());
+        structure.set(ValueLayout.JAVA_INT, 16, renormalises ? 1 : 0);
     }
 
     /** Points at the workspace's masses and scratch, which are nearly always those of the step before. */
@@ -199,9 +235,11 @@ final class CudaTileResidency implements TileResidency {
         masses.set(ValueLayout.JAVA_LONG, 0, workspace.mass().address());
         masses.set(ValueLayout.JAVA_LONG, 8, workspace.rest().address());
         masses.set(ValueLayout.JAVA_INT, 16, stride);
-        choose.setStructure(1, masses).setStructure(8, choiceStructure);
-        assign.setStructure(5, choiceStructure);
-        gather.setStructure(2, choiceStructure);
+        choose.setStructure(1, masses).setStructure(7, choiceStructure);
+        refine.setStructure(1, masses).setStructure(8, choiceStructure);
+        account.setStructure(1, masses).setStructure(5, choiceStructure);
+        assign.setStructure(4, choiceStructure);
+        gather.setStructure(6, choiceStructure);
         filledFor = workspace;
     }
 

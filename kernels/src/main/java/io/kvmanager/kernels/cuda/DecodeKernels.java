@@ -18,7 +18,8 @@ import java.lang.foreign.MemorySegment;
  * Attention of one query, in the order of a step: scores and weights, values, what stands in for the rest.
  *
  * <p>Grids are as large as a count is now, or, where a step is captured, as large as it can become; kernels read the
- * count itself when they run. Partial sums go to the scratch of the workspace whose scores were computed last.
+ * count itself when they run. Partial sums go to the scratch of the workspace whose scores were computed last, and
+ * outputs of KV heads that are settled there stay as they are.
  */
 final class DecodeKernels {
     private static final int WEIGHTS = 16;
@@ -33,8 +34,6 @@ final class DecodeKernels {
     private final Kernel mergeValues;
     private final Kernel renormalise;
     private final Kernel list;
-    private long scratch;
-    private long scratchBytes;
 
     DecodeKernels(CudaKernels kernels, String type) {
         device = kernels.device();
@@ -45,9 +44,9 @@ final class DecodeKernels {
         String variant = type + "_" + KernelLayout.heads(geometry);
         scores = kernels.kernel("scores", "scores" + variant, POINTER, POINTER, COUNT, POINTER, INT, POINTER, INT);
         normalise = kernels.kernel("scores", "normalise", COUNT, POINTER, INT, POINTER, INT, POINTER, INT, POINTER);
-        values = kernels.kernel("values", "values" + variant, WEIGHTS, TILES, POINTER, INT, POINTER, INT);
-        mergeValues = kernels.kernel("values", "merge_values", TILES, POINTER, INT, POINTER, INT);
-        renormalise = kernels.kernel("values", "renormalise", POINTER, INT, COUNT, POINTER);
+        values = kernels.kernel("values", "values" + variant, WEIGHTS, TILES, POINTER, POINTER, INT, POINTER, INT);
+        mergeValues = kernels.kernel("values", "merge_values", TILES, POINTER, POINTER, INT, POINTER, INT);
+        renormalise = kernels.kernel("values", "renormalise", POINTER, INT, COUNT, POINTER, POINTER);
         list = kernels.kernel("values", "list_tiles", POINTER, COUNT, TILES);
     }
 
@@ -69,11 +68,11 @@ final class DecodeKernels {
                     tokens + " tokens are not accepted; accepted: 0 to " + workspace.maxTokens());
         }
         device.beforeLaunch();
-        scratch = workspace.scratch().address();
-        scratchBytes = workspace.scratch().byteSize();
+        device.scratch(workspace.scratch());
         if (tokens == 0) {
             return;
         }
+        long scratch = KernelLayout.passing(geometry, workspace.scratch());
         int ranges = Math.ceilDiv(workspace.maxTokens(), SCORE_RANGE);
         scores.set(1, q)
                 .set(2, keyTable)
@@ -95,22 +94,28 @@ final class DecodeKernels {
 
     void values(MemorySegment weights, int stride, TileList tiles, MemorySegment out, boolean accumulate) {
         device.beforeLaunch();
+        MemorySegment scratch = device.scratch();
+        long settled = scratch.byteSize() == 0 ? 0 : KernelLayout.settled(geometry, scratch);
+        long partials = KernelLayout.passing(geometry, scratch);
+        long room = scratch.byteSize() - KernelLayout.keptScratch(geometry);
         int splits = KernelLayout.splits(geometry, tiles.capacity());
-        boolean splitting = splits > 1 && KernelLayout.valueScratch(geometry, tiles.capacity()) <= scratchBytes;
+        boolean splitting = splits > 1 && KernelLayout.valueScratch(geometry, tiles.capacity()) <= room;
         values.set(1, weights, stride)
                 .set(2, tiles)
-                .set(3, splitting ? scratch : 0L)
-                .set(4, splits)
-                .set(5, out)
-                .set(6, accumulate ? 1 : 0)
+                .set(3, settled)
+                .set(4, splitting ? partials : 0)
+                .set(5, splits)
+                .set(6, out)
+                .set(7, accumulate ? 1 : 0)
                 .launch(splitting ? splits : 1, headChunks, columnRanges, THREADS);
         if (splitting) {
             mergeValues
                     .set(1, tiles)
-                    .set(2, scratch)
-                    .set(3, splits)
-                    .set(4, out)
-                    .set(5, accumulate ? 1 : 0)
+                    .set(2, settled)
+                    .set(3, partials)
+                    .set(4, splits)
+                    .set(5, out)
+                    .set(6, accumulate ? 1 : 0)
                     .launch(geometry.queryHeads(), 1, 1, THREADS);
         }
     }
@@ -126,7 +131,8 @@ final class DecodeKernels {
                 .set(1, workspace.rest())
                 .set(2, workspace.maxBlocks())
                 .set(3, blocks)
-                .set(4, out)
+                .set(4, KernelLayout.settled(geometry, workspace.scratch()))
+                .set(5, out)
                 .launch(geometry.queryHeads(), 1, 1, THREADS);
     }
 }

@@ -85,6 +85,27 @@ final class KernelLayout {
         return Math.ceilDiv(entries, Math.max(1, VALUE_ROWS / geometry.blockTokens()));
     }
 
+    /**
+     * Bytes at the front of a workspace's scratch that stay from the choice of tiles to the end of the attention:
+     *
+     * <pre>
+     * missed [queryHeads] F64 | settled [kvHeads] int32
+     * </pre>
+     */
+    static long keptScratch(CacheGeometry geometry) {
+        return 16L * Math.ceilDiv(8 * geometry.queryHeads() + 4 * geometry.kvHeads(), 16);
+    }
+
+    /** Address of {@code settled}: not 0 for KV heads whose outputs stay as they are. */
+    static long settled(CacheGeometry geometry, MemorySegment scratch) {
+        return scratch.address() + 8L * geometry.queryHeads();
+    }
+
+    /** Address of the scratch that every kernel may write over. */
+    static long passing(CacheGeometry geometry, MemorySegment scratch) {
+        return scratch.address() + keptScratch(geometry);
+    }
+
     static long scoreScratch(CacheGeometry geometry, int tokens) {
         return 8L * geometry.queryHeads() * Math.ceilDiv(tokens, SCORE_RANGE);
     }
@@ -95,21 +116,26 @@ final class KernelLayout {
 
     /**
      * Where the parts of a choice's scratch start, in the order of the {@code Choice} that points at them, and last the
-     * size of it all.
+     * size of it all. Behind what stays:
      *
      * <pre>
-     * missed [queryHeads] F64 | keys | missTiles | missPlaces, [kvHeads][stride] int32 | missCounts | hitCounts
+     * needs [queryHeads] 16 bytes | keys | missTiles, [kvHeads][stride] int32 | missCounts | hitCounts
+     * shares [queryHeads][stride] F32
      * </pre>
      *
      * @param stride entries of a row of masses, blocks
      */
     static long[] choiceOffsets(CacheGeometry geometry, int stride) {
         long table = 4L * geometry.kvHeads() * stride;
-        long keys = 8L * geometry.queryHeads();
-        long missCounts = keys + 3 * table;
+        long missed = 0;
+        long settled = 8L * geometry.queryHeads();
+        long needs = keptScratch(geometry);
+        long keys = needs + 16L * geometry.queryHeads();
+        long missCounts = keys + 2 * table;
         long hitCounts = missCounts + 4L * (geometry.kvHeads() + 1);
-        long end = hitCounts + 4L * geometry.kvHeads();
-        return new long[] {keys, keys + table, keys + 2 * table, missCounts, hitCounts, /* missed */ 0, end};
+        long shares = hitCounts + 4L * geometry.kvHeads();
+        long end = shares + 4L * geometry.queryHeads() * stride;
+        return new long[] {missed, settled, needs, keys, keys + table, missCounts, hitCounts, shares, end};
     }
 
     /** Scratch bytes of a workspace: what the neediest kernel takes, since they run one after the other. */
@@ -117,9 +143,8 @@ final class KernelLayout {
         int blocks = geometry.blocksFor(tokens);
         int stride = geometry.blocksFor(blocks) * geometry.blockTokens();
         long[] choice = choiceOffsets(geometry, stride);
-        long bytes = Math.max(
-                scoreScratch(geometry, blocks * geometry.blockTokens()),
-                Math.max(valueScratch(geometry, blocks), choice[choice.length - 1]));
+        long sums = Math.max(scoreScratch(geometry, blocks * geometry.blockTokens()), valueScratch(geometry, blocks));
+        long bytes = Math.max(keptScratch(geometry) + sums, choice[choice.length - 1]);
         return (bytes + 7) / 8 * 8;
     }
 }

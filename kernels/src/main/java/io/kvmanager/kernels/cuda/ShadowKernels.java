@@ -15,7 +15,7 @@ import java.lang.foreign.ValueLayout;
 /** {@code shadows.cu}: shadows of V, what they add to an output, and how far rows are from what stands in for them. */
 final class ShadowKernels {
     private static final int SHADOW = 16;
-    private static final int SUMS = 40;
+    private static final int SUMS = 48;
     private static final int[] BITS = {4, 8};
 
     private final CudaDevice device;
@@ -34,7 +34,7 @@ final class ShadowKernels {
             quantise[i] = kernels.kernel("shadows", "quantise" + variant, INT, SHADOW, POINTER, INT);
             values[i] = kernels.kernel("shadows", "shadow_values" + variant, SUMS, COUNT, POINTER, INT);
         }
-        merge = kernels.kernel("shadows", "merge_shadows", COUNT, POINTER, INT, POINTER);
+        merge = kernels.kernel("shadows", "merge_shadows", COUNT, POINTER, INT, POINTER, POINTER);
     }
 
     private static Kernel of(Kernel[] kernels, ShadowLayout layout) {
@@ -85,22 +85,26 @@ final class ShadowKernels {
             return;
         }
         int splits = KernelLayout.splits(geometry, geometry.blocksFor(workspace.maxTokens()));
+        long settled = KernelLayout.settled(geometry, workspace.scratch());
+        long partials = KernelLayout.passing(geometry, workspace.scratch());
         Kernel kernel = of(values, layout);
         MemorySegment sums = kernel.cell(1, SUMS);
         sums.setAtIndex(ValueLayout.JAVA_LONG, 0, codes.address());
         sums.setAtIndex(ValueLayout.JAVA_LONG, 1, ranges.address());
         sums.setAtIndex(ValueLayout.JAVA_LONG, 2, workspace.weights().address());
         sums.setAtIndex(ValueLayout.JAVA_LONG, 3, workspace.rest().address());
-        sums.set(ValueLayout.JAVA_INT, 32, workspace.maxTokens());
-        sums.set(ValueLayout.JAVA_INT, 36, workspace.maxBlocks());
+        sums.setAtIndex(ValueLayout.JAVA_LONG, 4, settled);
+        sums.set(ValueLayout.JAVA_INT, 40, workspace.maxTokens());
+        sums.set(ValueLayout.JAVA_INT, 44, workspace.maxBlocks());
         kernel.set(2, blocks)
-                .set(3, workspace.scratch())
+                .set(3, partials)
                 .set(4, splits)
                 .launch(KernelLayout.splits(geometry, room), geometry.queryHeads(), 1, THREADS);
         merge.set(1, blocks)
-                .set(2, workspace.scratch())
+                .set(2, partials)
                 .set(3, splits)
-                .set(4, out)
+                .set(4, settled)
+                .set(5, out)
                 .launch(geometry.queryHeads(), 1, 1, THREADS);
     }
 }

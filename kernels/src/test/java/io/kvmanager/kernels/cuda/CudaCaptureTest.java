@@ -12,6 +12,7 @@ import io.kvmanager.spi.Device;
 import io.kvmanager.spi.DeviceCount;
 import io.kvmanager.spi.FetchTally;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.TileResidency;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -75,7 +76,7 @@ class CudaCaptureTest {
         }
 
         void launch() {
-            cuda.kernels.append(keys.memory(), slots, k, 1);
+            cuda.kernels.append(Role.KEY, keys.memory(), slots, k, 1);
             cuda.kernels.scores(q, keys.memory(), slots, workspace);
             residency.select(workspace, blocks, values, homes, tally);
             cuda.kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.kvmanager.Tier;
 import io.kvmanager.spi.IntTable;
+import io.kvmanager.spi.Role;
 import io.kvmanager.spi.RowExchange;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,10 +34,10 @@ class CudaOrderTest {
             Runnable[] writers = {
                 () -> cuda.kernels.zero(0),
                 () -> cuda.kernels.copyBlock(9, 1),
-                () -> cuda.kernels.append(table.memory(), 0, rows, 1),
+                () -> cuda.kernels.append(Role.KEY, table.memory(), 0, rows, 1),
                 () -> cuda.kernels.load(other, 0, 3),
                 () -> cuda.fill(4, -1),
-                () -> cuda.kernels.compact(table.memory(), table.memory(), kept, 0, 1),
+                () -> cuda.kernels.compact(Role.KEY, table.memory(), table.memory(), kept, 0, 1),
                 () -> cuda.kernels.summarise(9, 6, 0),
                 () -> cuda.device.copy(cuda.slab, 9L * BLOCK_BYTES, cuda.slab, 7L * BLOCK_BYTES, BLOCK_BYTES)
             };
@@ -90,7 +91,7 @@ class CudaOrderTest {
             }
             for (int block = 0; block < OpenCuda.BLOCKS; block++) {
                 table.set(0, block);
-                cuda.kernels.read(table.memory(), 0, out.asSlice(4L * row * block), 1);
+                cuda.kernels.read(Role.KEY, table.memory(), 0, out.asSlice(4L * row * block), 1);
             }
             float[] read = new float[row * OpenCuda.BLOCKS];
             cuda.device.read(out, 0, MemorySegment.ofArray(read), out.byteSize());
@@ -127,10 +128,10 @@ class CudaOrderTest {
             for (int slot = 0; slot < 4; slot++) {
                 k.fill((byte) 0);
                 k.set(ValueLayout.JAVA_FLOAT, 0, 7 + slot);
-                cuda.kernels.append(table.memory(), slot, exchange.keys(k), 1);
+                cuda.kernels.append(Role.KEY, table.memory(), slot, exchange.keys(k), 1);
             }
             MemorySegment read = arena.allocate(4L * 4 * row, 64);
-            cuda.kernels.read(table.memory(), 0, exchange.output(read), 4);
+            cuda.kernels.read(Role.KEY, table.memory(), 0, exchange.output(read), 4);
             exchange.deliver(read);
             for (int slot = 0; slot < 4; slot++) {
                 assertEquals(7 + slot, read.getAtIndex(ValueLayout.JAVA_FLOAT, (long) slot * row));

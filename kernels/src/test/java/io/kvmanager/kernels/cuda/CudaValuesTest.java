@@ -36,6 +36,30 @@ class CudaValuesTest {
         }
     }
 
+    @Test
+    void outputsOfSettledKvHeadsStay() {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (OpenCuda cuda = new OpenCuda()) {
+            float[] v = floats(random, OpenCuda.BLOCKS * OpenCuda.BLOCK_FLOATS);
+            cuda.device.write(MemorySegment.ofArray(v), cuda.slab, 0, 4L * v.length);
+            AttentionWorkspace workspace = new AttentionWorkspace(cuda.device, GEOMETRY, TOKENS);
+            float[] weights = floats(random, GEOMETRY.queryHeads() * workspace.maxTokens());
+            cuda.device.write(MemorySegment.ofArray(weights), workspace.weights(), 0, 4L * weights.length);
+            list(cuda, workspace.tiles(), TOKENS / GEOMETRY.blockTokens());
+            cuda.kernels.scores(workspace.weights(), workspace.weights(), 0, workspace);
+            MemorySegment scratch = workspace.scratch();
+            long settled = KernelLayout.settled(GEOMETRY, scratch) - scratch.address();
+            cuda.device.write(MemorySegment.ofArray(new int[] {1, 0}), scratch, settled, 8);
+            float[] read = new float[GEOMETRY.queryRowElements()];
+            MemorySegment out = cuda.floats(read);
+            cuda.kernels.values(workspace.weights(), workspace.maxTokens(), workspace.tiles(), out, false);
+            cuda.device.read(out, 0, MemorySegment.ofArray(read), 4L * read.length);
+            for (int i = 0; i < read.length; i++) {
+                assertEquals(i < read.length / 2, read[i] == 0, "element " + i);
+            }
+        }
+    }
+
     private static float[] floats(SplittableRandom random, int count) {
         float[] floats = new float[count];
         for (int i = 0; i < count; i++) {

@@ -81,6 +81,9 @@ class KernelLayoutTest {
             CudaTileResidency.RULE,
             FetchTally.counterBytes(geometry) - 32L * geometry.queryHeads() - 16L * geometry.kvHeads(),
             CudaTileResidency.HOMES,
+            CudaTileResidency.NEED,
+            CudaTileResidency.CERTIFIED,
+            CudaTileResidency.GOAL,
             KernelLayout.CHOOSERS,
             1L << KernelLayout.MASS_UNIT_BITS
         };
