@@ -27,7 +27,7 @@ final class DecodeCapacity {
         this.cache = cache;
         this.shape = shape;
         CacheGeometry geometry = shape.geometry();
-        // Its length is checked; no kernel of this device reads it.
+        // Its length is checked; neither this device nor its kernels read it.
         rows = MemorySegment.NULL.reinterpret(4L * shape.promptTokens() * geometry.queryRowElements());
     }
 

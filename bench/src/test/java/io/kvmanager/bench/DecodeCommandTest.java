@@ -47,7 +47,7 @@ class DecodeCommandTest {
         Path json = folder.resolve("decode.json");
         int status = run(
                 "--cache",
-                "full,paged,local,pyramid+kcache",
+                "full,paged,local,pyramid+kcache,quest",
                 "--device-bytes",
                 "2M",
                 "--prompt-tokens",
@@ -80,7 +80,7 @@ class DecodeCommandTest {
             assertTrue(one.get("tokensPerSecond").get("floor").doubleValue() > 0, one::toString);
             assertTrue(one.get("attentionShare").doubleValue() <= 1, one::toString);
         }
-        assertEquals(8, sequences.size());
+        assertEquals(10, sequences.size());
         assertTrue(sequences.get("model paged") >= 1);
         assertTrue(sequences.get("model pyramid+kcache") > sequences.get("model paged"), sequences::toString);
         assertTrue(sequences.get("attention local") > sequences.get("attention full"), sequences::toString);
