@@ -12,12 +12,19 @@ import io.kvmanager.KvSequence;
 import io.kvmanager.testing.KvCacheContract;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class HostPlainCacheTest extends KvCacheContract {
     @Override
     protected String device() {
         return "host:plain";
+    }
+
+    /** Plain loops take long; longer prompts are left to {@link HostVectorCacheTest}. */
+    @Override
+    protected List<Integer> promptLengths() {
+        return List.of(17, 70);
     }
 
     @Test
