@@ -7,6 +7,7 @@ import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.KvSequence;
 import io.kvmanager.StepBatch;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,13 +23,16 @@ final class DecodeCapacity {
     private final CacheName cache;
     private final DecodeShape shape;
     private final MemorySegment rows;
+    private final MemorySegment row;
 
     DecodeCapacity(CacheName cache, DecodeShape shape) {
         this.cache = cache;
         this.shape = shape;
         CacheGeometry geometry = shape.geometry();
-        // Its length is checked; neither this device nor its kernels read it.
+        // Their length is checked; no kernel of this device reads them.
         rows = MemorySegment.NULL.reinterpret(4L * shape.promptTokens() * geometry.queryRowElements());
+        // A cache that looks at single queries does read this, and writes its output here.
+        row = Arena.ofAuto().allocate(4L * geometry.queryRowElements(), 64);
     }
 
     /** Sequences that a plan promises; 0 if it does not hold one. */
@@ -79,7 +83,7 @@ final class DecodeCapacity {
                 open.begin(batch);
                 for (KvSequence sequence : all) {
                     for (int layer = 0; layer < shape.geometry().layers(); layer++) {
-                        sequence.attend(layer, rows, rows, rows, rows);
+                        sequence.attend(layer, row, row, row, row);
                     }
                     sequence.commit();
                 }

@@ -72,10 +72,6 @@ public final class MetadataDeviceProvider implements DeviceProvider {
             return allocated.getOrDefault(tier, 0L);
         }
 
-        /** Leaves {@code to} as it is: nothing here was computed, and what an engine hands in may have no memory. */
-        @Override
-        public void read(MemorySegment from, long fromOffset, MemorySegment to, long bytes) {}
-
         @Override
         public AttentionKernels kernels(CacheGeometry geometry, MemorySegment slab) {
             return new NoKernels();
