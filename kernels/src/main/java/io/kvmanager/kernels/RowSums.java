@@ -35,8 +35,6 @@ final class RowSums {
     /** Rows of each of two runs that are added before the next column. */
     private static final int PASS_ROWS = 8;
 
-    private static final int PASSES = ROWS / (2 * PASS_ROWS);
-
     private final boolean inPairs;
     private final int stride;
     private final int columns;
@@ -47,14 +45,19 @@ final class RowSums {
         this.columns = stride / Lanes.STEP;
     }
 
-    /** How often {@link #add} calls {@link RowPanel#ahead}. */
-    int steps() {
-        return PASSES * columns;
+    /** Passes over the first {@code count} rows: two runs together, and the other two only where they have rows. */
+    private static int passes(int count) {
+        return (count > 2 * RUN_ROWS ? 2 : 1) * (RUN_ROWS / PASS_ROWS);
     }
 
-    /** Adds the rows, with their weights, to the sums of four query heads at {@code at}. */
-    void add(RowPanel panel, float[] sums, int at) {
-        for (int pass = 0; pass < PASSES; pass++) {
+    /** How often {@link #add} calls {@link RowPanel#ahead}. */
+    int steps(int count) {
+        return passes(count) * columns;
+    }
+
+    /** Adds the first {@code count} rows, with their weights, to the sums of four query heads at {@code at}. */
+    void add(RowPanel panel, int count, float[] sums, int at) {
+        for (int pass = 0; pass < passes(count); pass++) {
             int first = pass * PASS_ROWS;
             int run = first / RUN_ROWS * 2;
             for (int column = 0; column < columns; column++) {

@@ -121,7 +121,7 @@ final class VectorValues {
         }
         int count = Math.min(ROWS, end - first);
         int quads = (groupSize + HEADS - 1) / HEADS;
-        panel.begin(count, first + ROWS < end, quads * rowSums.steps());
+        panel.begin(count, first + ROWS < end, quads * rowSums.steps(count));
         for (int quad = 0; quad < quads; quad++) {
             int heads = Math.min(HEADS, groupSize - quad * HEADS);
             for (int head = 0; head < heads; head++) {
@@ -134,7 +134,7 @@ final class VectorValues {
                 Arrays.fill(panel.weights, head * ROWS + count, (head + 1) * ROWS, 0);
             }
             Arrays.fill(panel.weights, heads * ROWS, HEADS * ROWS, 0);
-            rowSums.add(panel, sums, at + quad * HEADS * stride);
+            rowSums.add(panel, count, sums, at + quad * HEADS * stride);
         }
     }
 

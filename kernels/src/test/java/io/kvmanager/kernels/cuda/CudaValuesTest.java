@@ -21,11 +21,9 @@ class CudaValuesTest {
     void sumsAreTheSameWithScratchAndWithout() {
         SplittableRandom random = new SplittableRandom(SEED);
         try (OpenCuda cuda = new OpenCuda()) {
-            float[] v = floats(random, OpenCuda.BLOCKS * OpenCuda.BLOCK_FLOATS);
-            cuda.device.write(MemorySegment.ofArray(v), cuda.slab, 0, 4L * v.length);
             AttentionWorkspace workspace = new AttentionWorkspace(cuda.device, GEOMETRY, TOKENS);
-            float[] weights = floats(random, GEOMETRY.queryHeads() * workspace.maxTokens());
-            cuda.device.write(MemorySegment.ofArray(weights), workspace.weights(), 0, 4L * weights.length);
+            float[] v = fill(cuda, cuda.slab, OpenCuda.BLOCKS * OpenCuda.BLOCK_FLOATS, random);
+            float[] weights = fill(cuda, workspace.weights(), GEOMETRY.queryHeads() * workspace.maxTokens(), random);
             int entries = TOKENS / GEOMETRY.blockTokens();
             list(cuda, workspace.tiles(), entries);
             double[] expected = expected(v, weights, workspace.maxTokens(), entries);
@@ -40,11 +38,9 @@ class CudaValuesTest {
     void outputsOfSettledKvHeadsStay() {
         SplittableRandom random = new SplittableRandom(SEED);
         try (OpenCuda cuda = new OpenCuda()) {
-            float[] v = floats(random, OpenCuda.BLOCKS * OpenCuda.BLOCK_FLOATS);
-            cuda.device.write(MemorySegment.ofArray(v), cuda.slab, 0, 4L * v.length);
             AttentionWorkspace workspace = new AttentionWorkspace(cuda.device, GEOMETRY, TOKENS);
-            float[] weights = floats(random, GEOMETRY.queryHeads() * workspace.maxTokens());
-            cuda.device.write(MemorySegment.ofArray(weights), workspace.weights(), 0, 4L * weights.length);
+            fill(cuda, cuda.slab, OpenCuda.BLOCKS * OpenCuda.BLOCK_FLOATS, random);
+            fill(cuda, workspace.weights(), GEOMETRY.queryHeads() * workspace.maxTokens(), random);
             list(cuda, workspace.tiles(), TOKENS / GEOMETRY.blockTokens());
             cuda.kernels.scores(workspace.weights(), workspace.weights(), 0, workspace);
             MemorySegment scratch = workspace.scratch();
@@ -60,11 +56,13 @@ class CudaValuesTest {
         }
     }
 
-    private static float[] floats(SplittableRandom random, int count) {
+    /** Writes random floats to device memory. */
+    private static float[] fill(OpenCuda cuda, MemorySegment memory, int count, SplittableRandom random) {
         float[] floats = new float[count];
         for (int i = 0; i < count; i++) {
             floats[i] = (float) random.nextDouble() - .5f;
         }
+        cuda.device.write(MemorySegment.ofArray(floats), memory, 0, 4L * count);
         return floats;
     }
 
