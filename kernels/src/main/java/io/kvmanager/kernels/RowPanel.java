@@ -29,6 +29,9 @@ final class RowPanel {
     static final int ROWS = 64;
     private static final int RUNS = 4;
     static final int RUN_ROWS = ROWS / RUNS;
+    /** {@link #order} for as many runs. */
+    private static final int[][] ORDERS = orders();
+
     /** Bytes of each run that one call asks for at least. */
     private static final int AHEAD_BYTES = 4 * Prefetch.LINE_BYTES;
 
@@ -44,11 +47,20 @@ final class RowPanel {
     /** Byte offsets of the runs in {@link #memory}. */
     final long[] runs = new long[RUNS];
 
+    /** Byte offsets of the rows, run behind run. */
+    final long[] rows = new long[ROWS];
+
+    /** The first rows of all runs that have rows, then their second ones, and so on. */
+    int[] order = ORDERS[RUNS];
+
     /** Bytes from one row of a run to the next. */
     final int rowBytes;
 
     /** {@code [4 query heads][64 rows]}: what {@link RowSums} multiplies rows with; 0 for rows that there are not. */
     final float[] weights = new float[RowSums.HEADS * ROWS];
+
+    /** The slot of each piece's first weight. */
+    final int[] weightSlots;
 
     private final CacheGeometry geometry;
     private final MemorySegment slab;
@@ -67,6 +79,7 @@ final class RowPanel {
         this.pieceSlots = Math.min(ROWS, geometry.blockTokens());
         this.pieces = ROWS / pieceSlots;
         this.decoded = !Lanes.inPlace(geometry);
+        this.weightSlots = new int[pieces];
         this.rowBytes = decoded ? 4 * Lanes.splitStride(geometry) : geometry.rowBytes();
         this.memory = decoded ? Arena.ofAuto().allocate((long) ROWS * rowBytes, Prefetch.LINE_BYTES) : slab;
         this.runBytes = RUN_ROWS * geometry.rowBytes();
@@ -74,6 +87,17 @@ final class RowPanel {
         for (int run = 0; run < RUNS; run++) {
             runs[run] = (long) run * RUN_ROWS * rowBytes;
         }
+    }
+
+    private static int[][] orders() {
+        int[][] orders = new int[RUNS + 1][];
+        for (int runs = 0; runs <= RUNS; runs++) {
+            orders[runs] = new int[runs * RUN_ROWS];
+            for (int i = 0; i < orders[runs].length; i++) {
+                orders[runs][i] = i % runs * RUN_ROWS + i / runs;
+            }
+        }
+        return orders;
     }
 
     /** Makes the slots of a tile from {@code firstSlot} on piece {@code piece}. */
@@ -115,6 +139,12 @@ final class RowPanel {
         } else {
             for (int run = count / RUN_ROWS; run < RUNS; run++) {
                 runs[run] = runs[0];
+            }
+        }
+        order = ORDERS[(count + RUN_ROWS - 1) / RUN_ROWS];
+        for (int run = 0; run < RUNS; run++) {
+            for (int i = 0; i < RUN_ROWS; i++) {
+                rows[run * RUN_ROWS + i] = runs[run] + (long) i * rowBytes;
             }
         }
         asked = 0;

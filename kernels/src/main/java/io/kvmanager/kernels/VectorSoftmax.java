@@ -49,6 +49,9 @@ final class VectorSoftmax {
 
     private final int blockTokens;
     private final int pieceSlots;
+    /** Of {@code [range][query head]}, with a cache line between ranges, which two threads write at a time. */
+    private final int rangeStride;
+
     private final float[] reference;
     private final int[] rangeFirst;
     private final double[] rangeTotal;
@@ -56,7 +59,8 @@ final class VectorSoftmax {
     VectorSoftmax(CacheGeometry geometry) {
         blockTokens = geometry.blockTokens();
         pieceSlots = Math.min(SLOTS, blockTokens);
-        reference = new float[geometry.queryHeads() * BlockRanges.MAX_RANGES];
+        rangeStride = geometry.queryHeads() + Prefetch.LINE_BYTES / Float.BYTES;
+        reference = new float[BlockRanges.MAX_RANGES * rangeStride];
         rangeFirst = new int[reference.length];
         rangeTotal = new double[reference.length];
     }
@@ -111,7 +115,7 @@ final class VectorSoftmax {
         if (valid < SLOTS) {
             Arrays.fill(scores, at + valid, at + SLOTS, Float.NEGATIVE_INFINITY);
         }
-        int index = head * BlockRanges.MAX_RANGES + range;
+        int index = range * rangeStride + head;
         float max = max(scores, at);
         if (isFirst) {
             reference[index] = max;
@@ -139,17 +143,17 @@ final class VectorSoftmax {
 
     /** Scales what {@link #panel} left of one query head's ranges. */
     void join(AttentionWorkspace space, int head, BlockRanges ranges) {
-        int at = head * BlockRanges.MAX_RANGES;
         float largest = Float.NEGATIVE_INFINITY;
         for (int range = 0; range < ranges.ranges(); range++) {
-            largest = Math.max(largest, reference[at + range]);
+            largest = Math.max(largest, reference[range * rangeStride + head]);
         }
         double total = 0;
         for (int range = 0; range < ranges.ranges(); range++) {
-            total += rangeTotal[at + range] * Math.exp((double) reference[at + range] - largest);
+            total += rangeTotal[range * rangeStride + head]
+                    * Math.exp((double) reference[range * rangeStride + head] - largest);
         }
         for (int range = 0; range < ranges.ranges(); range++) {
-            float factor = (float) (Math.exp((double) reference[at + range] - largest) / total);
+            float factor = (float) (Math.exp((double) reference[range * rangeStride + head] - largest) / total);
             long block = ranges.from(range);
             int blocks = ranges.to(range) - ranges.from(range);
             long row = (long) head * space.maxTokens() + block * blockTokens;

@@ -23,13 +23,16 @@ import org.jspecify.annotations.Nullable;
  * </ol>
  *
  * <pre>
- * sums [kvHead][range][query head of the group, padded to 4][stride]
+ * sums [kvHead][range][query head of the group, padded to 4][stride], and two cache lines
  * </pre>
  */
 final class VectorValues {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
     private static final int HEADS = RowSums.HEADS;
     private static final int ROWS = RowPanel.ROWS;
+
+    /** Elements between the sums of ranges: two threads write neighbours all the time, never the same cache line. */
+    private static final int APART = 2 * Prefetch.LINE_BYTES / Float.BYTES;
 
     private final CacheGeometry geometry;
     private final WorkerGroup workers;
@@ -55,7 +58,7 @@ final class VectorValues {
         this.scratch = new ScratchPool<>(workers.threads(), () -> new RowPanel(geometry, slab));
         this.groupSize = geometry.groupSize();
         this.stride = Lanes.splitStride(geometry);
-        this.rangeElements = (groupSize + HEADS - 1) / HEADS * HEADS * stride;
+        this.rangeElements = (groupSize + HEADS - 1) / HEADS * HEADS * stride + APART;
         this.sums = new float[geometry.kvHeads() * BlockRanges.MAX_RANGES * rangeElements];
     }
 
@@ -109,32 +112,49 @@ final class VectorValues {
 
     /** Adds up to 64 slots of a list, counted through its entries. */
     private void panel(RowPanel panel, TileList list, int kvHead, int first, int end, int at) {
-        for (int piece = 0; piece < panel.pieces; piece++) {
+        int quads = (groupSize + HEADS - 1) / HEADS;
+        int count = Math.min(ROWS, end - first);
+        int nextCount = Math.min(ROWS, end - first - count);
+        for (int piece = 0; piece * panel.pieceSlots < count; piece++) {
             int slot = first + piece * panel.pieceSlots;
-            if (slot < end) {
-                panel.piece(piece, list.tile(kvHead, slot / blockTokens), slot % blockTokens);
-            }
-            if (slot + ROWS < end) {
-                int next = slot + ROWS;
-                panel.nextPiece(piece, list.tile(kvHead, next / blockTokens), next % blockTokens);
+            int entry = slot / blockTokens;
+            int inTile = slot - entry * blockTokens;
+            panel.piece(piece, list.tile(kvHead, entry), inTile);
+            panel.weightSlots[piece] = list.block(kvHead, entry) * blockTokens + inTile;
+        }
+        panel.begin(count, nextCount > 0, quads * rowSums.steps(count));
+        for (int piece = 0; piece * panel.pieceSlots < nextCount; piece++) {
+            int slot = first + ROWS + piece * panel.pieceSlots;
+            int entry = slot / blockTokens;
+            int inTile = slot - entry * blockTokens;
+            panel.nextPiece(piece, list.tile(kvHead, entry), inTile);
+            if (Prefetch.LINES != null) {
+                weightsAhead(kvHead, list.block(kvHead, entry) * blockTokens + inTile, panel.pieceSlots);
             }
         }
-        int count = Math.min(ROWS, end - first);
-        int quads = (groupSize + HEADS - 1) / HEADS;
-        panel.begin(count, first + ROWS < end, quads * rowSums.steps(count));
         for (int quad = 0; quad < quads; quad++) {
             int heads = Math.min(HEADS, groupSize - quad * HEADS);
             for (int head = 0; head < heads; head++) {
                 long row = (long) (kvHead * groupSize + quad * HEADS + head) * weightRow;
-                for (int i = 0; i < count; i += panel.pieceSlots) {
-                    int slot = first + i;
-                    long from = row + (long) list.block(kvHead, slot / blockTokens) * blockTokens + slot % blockTokens;
-                    copyWeights(from, panel.pieceSlots, panel.weights, head * ROWS + i);
+                for (int piece = 0; piece * panel.pieceSlots < count; piece++) {
+                    int i = piece * panel.pieceSlots;
+                    copyWeights(row + panel.weightSlots[piece], panel.pieceSlots, panel.weights, head * ROWS + i);
                 }
                 Arrays.fill(panel.weights, head * ROWS + count, (head + 1) * ROWS, 0);
             }
             Arrays.fill(panel.weights, heads * ROWS, HEADS * ROWS, 0);
             rowSums.add(panel, count, sums, at + quad * HEADS * stride);
+        }
+    }
+
+    /** Asks for weights of the next panel: they lie as scattered as its tiles. */
+    private void weightsAhead(int kvHead, int slot, int count) {
+        long row = 4L * weightRow;
+        for (int head = 0; head < groupSize; head += HEADS) {
+            long at = weights.address() + (kvHead * groupSize + head) * row + 4L * slot;
+            int last = Math.min(HEADS, groupSize - head) - 1;
+            Objects.requireNonNull(Prefetch.LINES)
+                    .ahead(at, at + Math.min(1, last) * row, at + Math.min(2, last) * row, at + last * row, 4L * count);
         }
     }
 
