@@ -32,20 +32,16 @@ class KernelAllocationTest {
 
     @ParameterizedTest
     @CsvSource({
-        "vector, F32, 32",
         "vector, BF16, 32",
         "vector, F16, 32",
         "vector, F32, 128",
         "vector, BF16, 128",
-        "vector, F16, 128",
         "vector, F32, 80",
-        "vector, F16, 80",
         "vector, BF16, 80",
         "vector, BF16, 64",
         "vector, F32, 8",
         "vector, BF16, 8",
         "plain, F32, 32",
-        "plain, BF16, 32",
         "plain, F16, 32",
     })
     void decodeAllocatesNothing(String kernels, ElementType type, int headSize) throws Exception {

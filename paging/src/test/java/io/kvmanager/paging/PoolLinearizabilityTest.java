@@ -85,11 +85,11 @@ public class PoolLinearizabilityTest {
 
     @Test
     void underStress() {
-        new StressOptions().iterations(20).invocationsPerIteration(1000).check(getClass());
+        new StressOptions().iterations(10).invocationsPerIteration(1000).check(getClass());
     }
 
     @Test
     void inEveryInterleaving() {
-        new ModelCheckingOptions().iterations(20).invocationsPerIteration(500).check(getClass());
+        new ModelCheckingOptions().iterations(10).invocationsPerIteration(500).check(getClass());
     }
 }
