@@ -50,8 +50,9 @@ final class DecodeCommand implements Callable<Integer> {
     @Option(
             names = "--cache",
             paramLabel = "<list>",
-            description = "Caches, or all; full and paged are what the others are compared with. Default: all.")
-    private String caches = "all";
+            description = "Caches, or all; full and paged are what the others are compared with. Default: "
+                    + "${DEFAULT-VALUE}.")
+    private String caches = "full,paged,pyramid,kcache,pyramid+kcache";
 
     @Option(
             names = {"-m", "--model"},
@@ -63,7 +64,7 @@ final class DecodeCommand implements Callable<Integer> {
             names = "--device-bytes",
             paramLabel = "<size>",
             description = "Device memory of a cache under the model. Default: ${DEFAULT-VALUE}.")
-    private String deviceBytes = "32M";
+    private String deviceBytes = "16M";
 
     @Option(
             names = "--prompt-tokens",
@@ -78,13 +79,13 @@ final class DecodeCommand implements Callable<Integer> {
             names = "--contexts",
             paramLabel = "<list>",
             description = "Contexts of attention alone, tokens, or none. Default: ${DEFAULT-VALUE}.")
-    private String contexts = "4096,8192,16384,32768";
+    private String contexts = "4096,16384";
 
     @Option(
             names = "--attention-bytes",
             paramLabel = "<size>",
             description = "Device memory of a cache under attention alone. Default: ${DEFAULT-VALUE}.")
-    private String attentionBytes = "1G";
+    private String attentionBytes = "512M";
 
     @Option(names = "--device", paramLabel = "<device>", description = "The device. Default: ${DEFAULT-VALUE}.")
     private String device = "host";
