@@ -2,7 +2,9 @@ package io.kvmanager.paging;
 
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.MemoryPlan;
+import io.kvmanager.spi.Device;
 import io.kvmanager.spi.ProviderSelection;
+import java.lang.reflect.Proxy;
 
 /** Opens caches on {@code host:plain} whose parts a test takes in its own hands. */
 final class Backends {
@@ -20,6 +22,36 @@ final class Backends {
         long beside = plan.tableBytes() + plan.workspaceBytes();
         return open(builder.deviceBytes(beside + (blocks + plan.tileCacheBlocks()) * blockBytes)
                 .build());
+    }
+
+    /** Counts what becomes of recorded steps; none of them runs. */
+    static final class Recorder implements Device.Recording {
+        int launched;
+        int closed;
+
+        @Override
+        public void launch() {
+            launched++;
+        }
+
+        @Override
+        public void close() {
+            closed++;
+        }
+    }
+
+    /** A cache whose device records steps: with {@code recorder}, while it runs them once. */
+    static PagedBackend recording(KvCacheConfig config, Recorder recorder) {
+        Device plain = ProviderSelection.device("host:plain");
+        Device device = (Device) Proxy.newProxyInstance(
+                Backends.class.getClassLoader(), new Class<?>[] {Device.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("record")) {
+                        ((Runnable) arguments[0]).run();
+                        return recorder;
+                    }
+                    return method.invoke(plain, arguments);
+                });
+        return new PagedBackend(config, new PagedPlan(config), device);
     }
 
     static Reservation reservation(PagedBackend backend) {

@@ -11,6 +11,10 @@ import io.kvmanager.ElementType;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.MemoryPlan;
+import io.kvmanager.PrefixCaching;
+import io.kvmanager.spi.KvCacheBackend;
+import io.kvmanager.spi.ProviderSelection;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -115,5 +119,54 @@ class MemoryPlanTest {
         assertEquals(4 * 8 * 2 * 8, quest.pageScratchBytes(), "a page's K in F32");
         long beside = h2o.memoryPlan().workspaceBytes();
         assertEquals(beside + quest.pageScratchBytes(), quest.memoryPlan().workspaceBytes());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            value = {
+                "PAGED; all",
+                "PAGED; all, and prefixes",
+                "KCACHE; all",
+                "LOCAL; local(sinks=2,recent=20)",
+                "PYRAMID; half",
+                "PYRAMID_KCACHE; layers(1/.5/.3)",
+                "PYRAMID; chunks(1/.5/.3,size=24)",
+                "TOVA; tova(budget=.3)",
+                "QUEST; quest(budget=.3)"
+            })
+    void openingTakesWhatIsPlanned(CacheName cache, String retention) {
+        KvCacheConfig.Builder builder =
+                builder(cache).maxSequences(2).set("retention", retention.replace(", and prefixes", ""));
+        if (retention.endsWith("prefixes")) {
+            builder.prefixes(new PrefixCaching("lru", "model"));
+        }
+        MemoryPlan plan = plan(builder);
+        KvCacheConfig config = builder.build();
+        try (KvCacheBackend backend = cache.budgeted()
+                ? new BudgetBackend(config, new BudgetPlan(config), ProviderSelection.device("host:plain"))
+                : Backends.open(config)) {
+            assertEquals(plan.deviceBytes(), backend.memory().deviceBytesAllocated());
+            assertEquals(plan.hostBytes(), backend.memory().hostBytesAllocated());
+        }
+    }
+
+    @Test
+    void layersUnderABudgetKeepTheirPart() {
+        assertEquals(
+                List.of(18, 18, 18), plan(builder(CacheName.TOVA).budget(.3)).retainedTokensPerLayer());
+    }
+
+    @Test
+    void aFootprintForgetsEarlierRuns() {
+        KvCacheConfig config = builder(CacheName.KCACHE).build();
+        Footprint used = new Footprint(config).run(60, 100);
+        int blocks = used.peakBlocks();
+        Footprint fresh = new Footprint(config).run(0, 50);
+        used.run(0, 50);
+        assertEquals(fresh.peakBlocks(), used.peakBlocks());
+        assertEquals(fresh.peakHomes(), used.peakHomes());
+        assertEquals(0, used.run(0, 0).peakBlocks());
+        assertEquals(blocks, used.run(60, 100).peakBlocks());
     }
 }
