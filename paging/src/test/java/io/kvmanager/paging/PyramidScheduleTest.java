@@ -3,6 +3,7 @@ package io.kvmanager.paging;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.kvmanager.LayerSchedule;
@@ -10,7 +11,9 @@ import io.kvmanager.RetentionPolicy;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 class PyramidScheduleTest {
 
@@ -107,5 +110,118 @@ class PyramidScheduleTest {
                 new int[] {300, 300, 300, 300},
                 new PyramidSchedule(RetentionPolicy.Pyramid.of("p", new LayerSchedule.Explicit(ones), .2, 1), 4, 16)
                         .lengthsAfterPrompt(300));
+    }
+
+    private static PyramidSchedule schedule(String retention, int layers, int blockTokens) {
+        return new PyramidSchedule(RetentionPolicy.parse(retention), layers, blockTokens);
+    }
+
+    @Test
+    void aChunkIsAWindowOfItsOwnSize() {
+        PyramidSchedule chunks = schedule("chunks(1/.3/.6,size=32,queries=6,sinks=2,pool=3)", 3, 8);
+        assertTrue(chunks.prunesInChunks());
+        assertFalse(chunks.dropsRows());
+        assertEquals(32, chunks.windowTokens());
+        assertEquals(6, chunks.keptTailOfWindow());
+        assertEquals(3, chunks.windowPoolingWidth());
+        assertEquals(2, chunks.keptHeadOfFirstWindow());
+        assertEquals(2, chunks.sinkTokens());
+        assertEquals(0, chunks.observationQueries(0));
+        assertEquals(6, chunks.observationQueries(1));
+        assertArrayEquals(new int[] {32, 16, 24}, kept(chunks, 3), "whole blocks");
+        assertArrayEquals(new int[] {70, 38, 54}, chunks.lengthsAfterPrompt(70), "two chunks, and 6 tokens");
+        assertEquals(31, chunks.peakInPrompt(1, 31));
+        assertEquals(32, chunks.peakInPrompt(1, 32));
+        assertEquals(48, chunks.peakInPrompt(1, 70), "a pruned chunk, and one that is not yet");
+        assertEquals(63, chunks.peakInPrompt(1, 95), "two pruned chunks, and 31 tokens");
+        assertEquals(32, chunks.frontierAfterPrompt(38, 6));
+        assertEquals(6, chunks.recentAfterPrompt(70));
+        assertEquals(0, chunks.recentInGeneration(70));
+    }
+
+    private static int[] kept(PyramidSchedule schedule, int layers) {
+        return IntStream.range(0, layers).map(schedule::keptOfWindow).toArray();
+    }
+
+    @Test
+    void otherWindowsAreSixteenTokens() {
+        for (String retention : List.of("all", "local(sinks=3,recent=20)", "half", "layers(1/.5)")) {
+            PyramidSchedule schedule = schedule(retention, 2, 8);
+            assertEquals(16, schedule.windowTokens());
+            assertFalse(schedule.prunesInChunks());
+            assertEquals(0, schedule.keptTailOfWindow());
+            assertEquals(1, schedule.windowPoolingWidth());
+            assertEquals(0, schedule.keptHeadOfFirstWindow());
+            assertEquals(100, schedule.peakInPrompt(1, 100));
+            assertEquals(retention.equals("half"), schedule.dropsRows());
+        }
+    }
+
+    @Test
+    void sinksAndASlidingWindow() {
+        PyramidSchedule local = schedule("local(sinks=3,recent=20)", 2, 8);
+        assertArrayEquals(new int[] {23, 23}, local.lengthsAfterPrompt(100));
+        assertArrayEquals(new int[] {10, 10}, local.lengthsAfterPrompt(10));
+        assertEquals(0, local.keptOfWindow(1));
+        assertEquals(0, local.observationQueries(1), "nobody votes");
+        assertEquals(3, local.sinkTokens());
+        assertEquals(20, local.recentAfterPrompt(100));
+        assertEquals(20, local.recentInGeneration(100));
+        assertEquals(3, local.frontierAfterPrompt(23, 20));
+        assertEquals(3, local.frontierAfterPrompt(15, 20), "behind the sinks");
+        assertEquals(2, local.frontierAfterPrompt(2, 20));
+        assertEquals(30, local.frontierAfterPrompt(50, 20));
+    }
+
+    @Test
+    void everythingIsRecentWhereNothingIsPruned() {
+        PyramidSchedule all = schedule("all", 2, 8);
+        assertArrayEquals(new int[] {100, 100}, all.lengthsAfterPrompt(100));
+        assertFalse(all.prunesInGeneration(1));
+        assertEquals(0, all.observationQueries(1));
+        assertEquals(0, all.sinkTokens());
+        assertEquals(Integer.MAX_VALUE, all.recentInGeneration(100));
+        assertEquals(0, all.frontierAfterPrompt(100, all.recentAfterPrompt(100)));
+    }
+
+    @Test
+    void rowsGoOnAsTheDefinitionSays() {
+        PyramidSchedule half = schedule("pyramid(curve=constant,d=.5,recent=.1,mincontext=20,queries=9)", 2, 16);
+        assertEquals(55, half.propagatedRows(0, 100, 100), "44 of 89, 1 and 10");
+        assertEquals(32, half.propagatedRows(0, 53, 100), "21 of 42, 1 and 10");
+        assertEquals(51, half.propagatedRows(0, 51, 100), "20 are not above the least");
+        assertEquals(20, half.propagatedRows(0, 20, 20));
+        assertEquals(10, half.recentAfterPrompt(100));
+        assertEquals(11, half.recentInGeneration(109));
+        assertEquals(9, half.observationQueries(0));
+        assertEquals(4, half.sinkTokens());
+        assertEquals(100, half.keptAfterPrompt(0, 100));
+    }
+
+    @Test
+    void aWindowShrinksAsThePromptDid() {
+        assertArrayEquals(new int[] {14, 7, 1}, kept(schedule("half", 3, 16), 3));
+        assertEquals(14, schedule("half", 1, 16).keptOfWindow(0));
+        assertArrayEquals(
+                new int[] {16, 16, 8, 4},
+                kept(schedule("pyramid(curve=explicit,ratios=1/.5/.5/.9)", 4, 16), 4),
+                "what is alive in a layer, not behind it");
+        assertArrayEquals(new int[] {16, 3, 1}, kept(schedule("pyramid(curve=explicit,ratios=.2/.1/.1)", 3, 16), 3));
+        assertArrayEquals(new int[] {16, 16, 16, 1}, kept(schedule("pyramid(d=.5,first=2)", 4, 16), 4));
+    }
+
+    @Test
+    void policiesUnderABudgetHaveNoSchedule() {
+        PyramidSchedule none = schedule("tova(budget=.3)", 2, 16);
+        for (Executable use : List.<Executable>of(
+                none::sinkTokens,
+                () -> none.keptOfWindow(1),
+                () -> none.keptAfterPrompt(1, 20),
+                () -> none.recentAfterPrompt(20),
+                () -> none.observationQueries(1))) {
+            assertEquals(
+                    "tova(budget=0.3) is SlotBudget's",
+                    assertThrows(IllegalStateException.class, use).getMessage());
+        }
     }
 }
