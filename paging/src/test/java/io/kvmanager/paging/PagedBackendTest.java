@@ -309,7 +309,7 @@ class PagedBackendTest {
                 sequence::close);
         uses.forEach(use -> assertRefused("the sequence is closed", use));
         backend.synchronize();
-        assertEquals("host, plain kernels, 1 threads", backend.deviceDescription());
+        assertTrue(backend.deviceDescription().startsWith("host, plain kernels, "), backend.deviceDescription());
         assertEquals(backend.device().stream(), backend.stream());
         backend.close();
         backend.close();
