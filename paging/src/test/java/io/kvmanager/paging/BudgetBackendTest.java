@@ -18,8 +18,11 @@ import io.kvmanager.Ledger.Account;
 import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.TierBytes;
+import io.kvmanager.spi.Device;
 import io.kvmanager.spi.ProviderSelection;
 import io.kvmanager.testing.EngineDouble;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -272,5 +275,23 @@ class BudgetBackendTest {
             long bounds = 2 * 2 * 8 * 4;
             assertEquals(2 * (4 + 5 + 2 + 2) * BLOCK_BYTES + (3 + 4) * bounds, report.bytesFetched());
         }
+    }
+
+    @Test
+    void wrongRowsAreRefused() {
+        try (BudgetBackend backend = open(builder("tova(budget=12)").build())) {
+            MisusedRows.requireRefused(backend.openSequence(), GEOMETRY);
+        }
+    }
+
+    @Test
+    void theDeviceEndsWithTheCache() {
+        KvCacheConfig config = builder("tova(budget=12)").build();
+        Device device = ProviderSelection.device("host:plain");
+        BudgetBackend owner = new BudgetBackend(config, new BudgetPlan(config), device);
+        assertEquals("host, plain kernels, 1 threads", owner.deviceDescription());
+        MemorySegment memory = device.allocate(Tier.DEVICE, 8);
+        owner.close();
+        assertThrows(IllegalStateException.class, () -> memory.get(ValueLayout.JAVA_INT, 0));
     }
 }
