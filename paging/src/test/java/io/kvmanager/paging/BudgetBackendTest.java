@@ -278,6 +278,48 @@ class BudgetBackendTest {
     }
 
     @Test
+    void questSaysWhatItMisses() {
+        try (BudgetBackend backend = open(builder("quest(budget=16,full=1)").build());
+                EngineDouble uniform = new EngineDouble(GEOMETRY, 5, LIMIT, 0)) {
+            KvSequence sequence = backend.openSequence();
+            uniform.prompt(sequence, 31, (layer, alive, row) -> null);
+            assertEquals(0, sequence.fetchReport().missedMassMean());
+            uniform.token(sequence, (layer, positions) -> null);
+            uniform.token(sequence, (layer, positions) -> null);
+            double first = 16 / 32.;
+            double second = 24 / 33.; // the newest page has one token
+            assertEquals((first + second) / 4, sequence.fetchReport().missedMassMean(), 1e-5);
+            assertEquals(second, sequence.fetchReport().missedMassMax(), 1e-5);
+        }
+    }
+
+    @Test
+    void ofEqualOnesTheOldestGoes() {
+        try (BudgetBackend backend = open(builder("tova(budget=4)").build());
+                EngineDouble uniform = new EngineDouble(GEOMETRY, 5, LIMIT, 0)) {
+            KvSequence sequence = backend.openSequence();
+            uniform.prompt(sequence, 4, (layer, alive, row) -> null);
+            for (int i = 0; i < 7; i++) {
+                uniform.token(sequence, (layer, positions) -> null);
+            }
+            assertArrayEquals(new int[] {7, 8, 9, 10}, sequence.positions(1));
+        }
+    }
+
+    @Test
+    void aStepThatIsDroppedGivesItsPromiseBack() {
+        try (BudgetBackend backend = open("tova(budget=.5)", 0, 20)) {
+            KvSequence dropped = backend.openSequence();
+            dropped.beginPrompt(30);
+            assertThrows(IllegalStateException.class, dropped::commit, "no layer was run");
+            dropped.close();
+            KvSequence next = backend.openSequence();
+            prompt(next, 40);
+            assertEquals(40, next.length());
+        }
+    }
+
+    @Test
     void wrongRowsAreRefused() {
         try (BudgetBackend backend = open(builder("tova(budget=12)").build())) {
             MisusedRows.requireRefused(backend.openSequence(), GEOMETRY);

@@ -225,9 +225,13 @@ class CachedSpansTest {
 
     @Test
     void aCutThroughAPrunedChunkEndsWhatIsShared() {
-        for (int cut : new int[] {12, 16}) {
+        for (int cut : new int[] {12, 16, 26}) {
             try (PagedBackend backend = open(CacheName.PYRAMID, CHUNKS, 100, 0);
                     KvSequence sequence = started(backend, 24)) {
+                for (int i = 24; i < 27; i++) {
+                    engine.token(sequence);
+                    sequence.name(i);
+                }
                 sequence.truncate(cut);
                 int[] others = ids(34, cut, 1);
                 for (int i = cut; i < 33; i++) {
@@ -235,7 +239,7 @@ class CachedSpansTest {
                     sequence.name(others[i]);
                 }
                 engine.token(sequence);
-                assertEquals(cut == 16 ? 32 : 8, backend.cachedTokens(PrefixRequest.of(others)));
+                assertEquals(cut == 12 ? 8 : 32, backend.cachedTokens(PrefixRequest.of(others)));
                 assertEquals(List.of(), backend.audit());
             }
         }

@@ -53,7 +53,8 @@ class PagedBackendTest {
                 .recentTokens(4)
                 .sinkBlocks(1)
                 .maxSequences(2)
-                .maxSequenceTokens(LIMIT);
+                .maxSequenceTokens(LIMIT)
+                .watermark(0);
     }
 
     @AfterEach
@@ -150,31 +151,6 @@ class PagedBackendTest {
         engine.prompt(parent, 6);
     }
 
-    @Test
-    void aSuspendedSequenceWaitsInHostMemory() {
-        KvSequence sequence = backend.openSequence();
-        assertRefused("the sequence is not suspended", sequence::resume);
-        assertRefused("the sequence is not suspended", () -> backend.admit(sequence));
-        engine.prompt(sequence, 10);
-        assertFalse(sequence.suspended());
-        assertEquals(12 * BLOCK_BYTES, sequence.deviceBytes());
-        assertEquals(12 * BLOCK_BYTES, sequence.suspend());
-        assertTrue(sequence.suspended());
-        assertEquals(12 * BLOCK_BYTES, sequence.deviceBytes(), "what it takes to resume");
-        assertEquals(0, backend.pool().usedBlocks());
-        assertEquals(List.of(), backend.audit());
-        assertEquals(new Admission.Admit(), backend.admit(sequence));
-        assertRefused("the sequence is suspended; resume it first", sequence::beginToken);
-        assertRefused("the sequence is suspended; resume it first", sequence::fork);
-        assertEquals(12 * BLOCK_BYTES, sequence.resume());
-        assertEquals(0, backend.tier().usedBlocks());
-        engine.token(sequence);
-        assertEquals(12 * BLOCK_BYTES, sequence.suspend());
-        sequence.close();
-        assertEquals(0, backend.tier().usedBlocks());
-        assertEquals(List.of(), backend.audit());
-    }
-
     private void assertAccounts(int sealed, int open) {
         assertEquals(sealed, backend.pool().blocksIn(Account.SEALED));
         assertEquals(open, backend.pool().blocksIn(Account.OPEN));
@@ -189,17 +165,25 @@ class PagedBackendTest {
         assertAccounts(8, 4);
         engine.token(sequence);
         assertAccounts(12, 0);
-        sequence.truncate(5);
-        assertAccounts(4, 4);
-        KvSequence child = sequence.fork();
-        child.truncate(3);
-        assertAccounts(4, 4);
-        engine.token(child);
-        assertAccounts(4 + 4, 4);
+        sequence.truncate(9);
+        assertAccounts(8, 4);
         sequence.suspend();
-        assertAccounts(4, 0);
+        assertAccounts(0, 0);
         sequence.resume();
-        assertAccounts(4 + 4, 4);
+        assertAccounts(8, 4);
+    }
+
+    @Test
+    void whoWritesFirstCopies() {
+        KvSequence parent = backend.openSequence();
+        engine.prompt(parent, 8);
+        engine.token(parent);
+        KvSequence child = parent.fork();
+        assertEquals(12, backend.pool().usedBlocks());
+        engine.token(parent);
+        assertEquals(16, backend.pool().usedBlocks(), "K and V of the open block in both layers");
+        engine.token(child);
+        assertEquals(16, backend.pool().usedBlocks());
     }
 
     @Test
