@@ -306,6 +306,11 @@ final class ContiguousBackend implements KvCacheBackend {
                 int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, true);
+                if (rows != step.tokens()) {
+                    throw new IllegalArgumentException(
+                            "layer " + layer + " was given " + rows + " rows, " + step.tokens() + " are alive");
+                }
+                StepProtocol.requireRows(geometry, rows, q, k, v, out);
                 step.working();
                 store(layer, rows, k, v);
                 MemorySegment queries = exchange.queries(q);
@@ -321,6 +326,7 @@ final class ContiguousBackend implements KvCacheBackend {
         public void attend(int layer, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, false);
+                StepProtocol.requireRows(geometry, 1, q, k, v, out);
                 step.working();
                 store(layer, 1, k, v);
                 kernels.scores(exchange.queries(q), keys[layer], length + 1, workspace);

@@ -140,7 +140,6 @@ final class LayerBlocks {
         for (; block < shape.blocks(); block++) {
             keys.set(block, reservation.zeroed(Account.OPEN));
             values.set(block, reservation.zeroed(Account.OPEN));
-            homes.set(block, ABSENT);
         }
         publish();
     }

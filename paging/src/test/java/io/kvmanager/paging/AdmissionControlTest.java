@@ -79,6 +79,9 @@ class AdmissionControlTest {
         try (PagedBackend backend = Backends.open(builder, blocks, homes - 2)) {
             assertEquals(start + host, never(backend.admit(60, 40)));
         }
+        try (PagedBackend backend = Backends.open(builder, 400, homes - 2)) {
+            assertEquals(start + host, never(backend.admit(60, 40)));
+        }
         try (PagedBackend backend = Backends.open(builder, blocks, homes)) {
             assertEquals(ADMIT, backend.admit(60, 40));
         }
@@ -122,10 +125,12 @@ class AdmissionControlTest {
         }
         KvCacheConfig.Builder offloaded =
                 builder(CacheName.KCACHE, "all").recentTokens(8).compensation(Compensation.NONE);
-        int homes = new Footprint(offloaded.build()).run(60, 60).peakHomes();
-        try (PagedBackend backend = Backends.open(offloaded, 100, homes)) {
+        Footprint prompt = new Footprint(offloaded.build()).run(60, 60);
+        try (PagedBackend backend = Backends.open(offloaded, prompt.peakBlocks(), prompt.peakHomes())) {
             backend.tier().tryReserve(2);
             assertEquals(waiting(0, 2, 0), backend.admit(60, 0));
+            backend.pool().tryReserve(1);
+            assertEquals(waiting(1, 2, 0), backend.admit(60, 0));
         }
     }
 

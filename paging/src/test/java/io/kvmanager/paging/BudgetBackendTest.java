@@ -18,8 +18,11 @@ import io.kvmanager.Ledger.Account;
 import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.TierBytes;
+import io.kvmanager.spi.Device;
 import io.kvmanager.spi.ProviderSelection;
 import io.kvmanager.testing.EngineDouble;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -272,5 +275,65 @@ class BudgetBackendTest {
             long bounds = 2 * 2 * 8 * 4;
             assertEquals(2 * (4 + 5 + 2 + 2) * BLOCK_BYTES + (3 + 4) * bounds, report.bytesFetched());
         }
+    }
+
+    @Test
+    void questSaysWhatItMisses() {
+        try (BudgetBackend backend = open(builder("quest(budget=16,full=1)").build());
+                EngineDouble uniform = new EngineDouble(GEOMETRY, 5, LIMIT, 0)) {
+            KvSequence sequence = backend.openSequence();
+            uniform.prompt(sequence, 31, (layer, alive, row) -> null);
+            assertEquals(0, sequence.fetchReport().missedMassMean());
+            uniform.token(sequence, (layer, positions) -> null);
+            uniform.token(sequence, (layer, positions) -> null);
+            double first = 16 / 32.;
+            double second = 24 / 33.; // the newest page has one token
+            assertEquals((first + second) / 4, sequence.fetchReport().missedMassMean(), 1e-5);
+            assertEquals(second, sequence.fetchReport().missedMassMax(), 1e-5);
+        }
+    }
+
+    @Test
+    void ofEqualOnesTheOldestGoes() {
+        try (BudgetBackend backend = open(builder("tova(budget=4)").build());
+                EngineDouble uniform = new EngineDouble(GEOMETRY, 5, LIMIT, 0)) {
+            KvSequence sequence = backend.openSequence();
+            uniform.prompt(sequence, 4, (layer, alive, row) -> null);
+            for (int i = 0; i < 7; i++) {
+                uniform.token(sequence, (layer, positions) -> null);
+            }
+            assertArrayEquals(new int[] {7, 8, 9, 10}, sequence.positions(1));
+        }
+    }
+
+    @Test
+    void aStepThatIsDroppedGivesItsPromiseBack() {
+        try (BudgetBackend backend = open("tova(budget=.5)", 0, 20)) {
+            KvSequence dropped = backend.openSequence();
+            dropped.beginPrompt(30);
+            assertThrows(IllegalStateException.class, dropped::commit, "no layer was run");
+            dropped.close();
+            KvSequence next = backend.openSequence();
+            prompt(next, 40);
+            assertEquals(40, next.length());
+        }
+    }
+
+    @Test
+    void wrongRowsAreRefused() {
+        try (BudgetBackend backend = open(builder("tova(budget=12)").build())) {
+            MisusedRows.requireRefused(backend.openSequence(), GEOMETRY);
+        }
+    }
+
+    @Test
+    void theDeviceEndsWithTheCache() {
+        KvCacheConfig config = builder("tova(budget=12)").build();
+        Device device = ProviderSelection.device("host:plain");
+        BudgetBackend owner = new BudgetBackend(config, new BudgetPlan(config), device);
+        assertEquals("host, plain kernels, 1 threads", owner.deviceDescription());
+        MemorySegment memory = device.allocate(Tier.DEVICE, 8);
+        owner.close();
+        assertThrows(IllegalStateException.class, () -> memory.get(ValueLayout.JAVA_INT, 0));
     }
 }

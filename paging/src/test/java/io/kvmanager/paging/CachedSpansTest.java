@@ -144,7 +144,7 @@ class CachedSpansTest {
             reservation.end();
             assertThrows(OutOfMemory.class, () -> reservation.begin(41, 0));
             assertEquals(23, backend.cachedTokens(request(24)), "nothing goes in vain");
-            reservation.begin(30, 0);
+            reservation.begin(32, 0);
             assertUsed(backend, 2 * 4, 0);
             assertEquals(8, backend.cachedTokens(request(24)));
             reservation.end();
@@ -175,9 +175,35 @@ class CachedSpansTest {
     }
 
     @Test
+    void aTokenIsLeftToCompute() {
+        try (PagedBackend backend = open(CacheName.PAGED, "all", 40, 0)) {
+            started(backend, 24).close();
+            assertEquals(22, backend.cachedTokens(request(23)));
+            assertEquals(20, backend.cachedTokens(request(21)));
+            assertEquals(19, backend.cachedTokens(request(20)));
+            assertEquals(0, backend.cachedTokens(request(1)));
+        }
+    }
+
+    @Test
+    void theSameTokensBehindOtherOnesAreOthers() {
+        try (PagedBackend backend = open(CacheName.PAGED, "all", 100, 0)) {
+            started(backend, 12).close();
+            assertUsed(backend, 3 * 4, 0);
+            assertEquals(4, backend.cachedTokens(PrefixRequest.of(0, 1, 2, 3, 0, 1, 2, 3, 4)));
+            PrefixRequest another = PrefixRequest.of(0, 1, 2, 3, 104, 105, 106, 107, 8, 9, 10, 11);
+            try (KvSequence sequence = backend.openSequence(another)) {
+                assertEquals(4, sequence.length());
+                engine.prompt(sequence, 8, (layer, alive, row) -> null);
+            }
+            assertUsed(backend, 5 * 4, 0);
+        }
+    }
+
+    @Test
     void whatIsCutOffIsLetGo() {
-        try (PagedBackend backend = open(CacheName.PAGED, "all", 40, 0);
-                KvSequence sequence = started(backend, 24)) {
+        try (PagedBackend backend = open(CacheName.PAGED, "all", 40, 0)) {
+            KvSequence sequence = started(backend, 24);
             assertEquals(16, availableBlocks(backend));
             sequence.truncate(10);
             assertEquals(28, availableBlocks(backend), "3 blocks of 4, and what nobody has");
@@ -191,14 +217,21 @@ class CachedSpansTest {
             assertEquals(16, backend.cachedTokens(PrefixRequest.of(others)));
             assertEquals(23, backend.cachedTokens(request(24)), "and those from before");
             assertEquals(List.of(), backend.audit());
+            sequence.close();
+            Backends.reservation(backend).begin(40, 0);
+            assertUsed(backend, 0, 0);
         }
     }
 
     @Test
     void aCutThroughAPrunedChunkEndsWhatIsShared() {
-        for (int cut : new int[] {12, 16}) {
+        for (int cut : new int[] {12, 16, 26}) {
             try (PagedBackend backend = open(CacheName.PYRAMID, CHUNKS, 100, 0);
                     KvSequence sequence = started(backend, 24)) {
+                for (int i = 24; i < 27; i++) {
+                    engine.token(sequence);
+                    sequence.name(i);
+                }
                 sequence.truncate(cut);
                 int[] others = ids(34, cut, 1);
                 for (int i = cut; i < 33; i++) {
@@ -206,7 +239,7 @@ class CachedSpansTest {
                     sequence.name(others[i]);
                 }
                 engine.token(sequence);
-                assertEquals(cut == 16 ? 32 : 8, backend.cachedTokens(PrefixRequest.of(others)));
+                assertEquals(cut == 12 ? 8 : 32, backend.cachedTokens(PrefixRequest.of(others)));
                 assertEquals(List.of(), backend.audit());
             }
         }

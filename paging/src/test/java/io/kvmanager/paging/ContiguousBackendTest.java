@@ -20,6 +20,7 @@ import io.kvmanager.MemoryPlan;
 import io.kvmanager.StepBatch;
 import io.kvmanager.Tier;
 import io.kvmanager.TierBytes;
+import io.kvmanager.spi.Device;
 import io.kvmanager.spi.ProviderSelection;
 import io.kvmanager.testing.EngineDouble;
 import java.lang.foreign.Arena;
@@ -228,5 +229,20 @@ class ContiguousBackendTest {
         assertThrows(IllegalStateException.class, backend::openSequence);
         assertThrows(IllegalStateException.class, () -> backend.admit(1, 1));
         assertThrows(IllegalStateException.class, () -> backend.begin(new StepBatch()));
+    }
+
+    @Test
+    void wrongRowsAreRefused() {
+        MisusedRows.requireRefused(backend.openSequence(), GEOMETRY);
+    }
+
+    @Test
+    void theDeviceEndsWithTheCache() {
+        Device device = ProviderSelection.device("host:plain");
+        ContiguousBackend owner = new ContiguousBackend(config, device);
+        assertEquals("host, plain kernels, 1 threads", owner.deviceDescription());
+        MemorySegment memory = device.allocate(Tier.DEVICE, 8);
+        owner.close();
+        assertThrows(IllegalStateException.class, () -> memory.get(ValueLayout.JAVA_INT, 0));
     }
 }

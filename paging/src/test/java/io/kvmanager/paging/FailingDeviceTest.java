@@ -59,7 +59,10 @@ class FailingDeviceTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = ';', textBlock = """
+    @CsvSource(
+            delimiter = ';',
+            textBlock =
+                    """
         FULL; all; NONE
         PAGED; all; NONE
         PYRAMID; layers(1/.5,recent=4,sinks=2,queries=3); NONE
@@ -179,6 +182,53 @@ class FailingDeviceTest {
             KvSequence next = backend.openSequence();
             engine.prompt(next, 9);
             next.close();
+        }
+    }
+
+    private void assertBroken(KvSequence sequence) {
+        callsLeft = NEVER;
+        assertEquals(
+                "a step of the sequence failed; it can only be closed",
+                assertThrows(IllegalStateException.class, sequence::beginToken).getMessage());
+        sequence.close();
+    }
+
+    /** Fails the first call behind the output of a layer. */
+    private double[] failBehind(int layer, int failing) {
+        callsLeft = layer == failing ? 0 : callsLeft;
+        return null;
+    }
+
+    @ParameterizedTest
+    @CsvSource({"FULL", "KCACHE"})
+    void whateverFailsHalfWayEndsTheSequence(CacheName name) {
+        KvCacheConfig config = config(name, "all", Compensation.MEAN);
+        try (KvCacheBackend backend = name == CacheName.FULL
+                        ? new ContiguousBackend(config, device())
+                        : new PagedBackend(config, new PagedPlan(config), device());
+                EngineDouble engine = new EngineDouble(GEOMETRY, 7, 48)) {
+            KvSequence inPrompt = backend.openSequence();
+            assertThrows(
+                    DeviceFailure.class, () -> engine.prompt(inPrompt, 9, (layer, alive, row) -> failBehind(layer, 0)));
+            assertBroken(inPrompt);
+            if (name == CacheName.KCACHE) {
+                KvSequence atBegin = backend.openSequence();
+                engine.prompt(atBegin, 16, (layer, alive, row) -> null);
+                callsLeft = 0;
+                assertThrows(DeviceFailure.class, atBegin::beginToken);
+                assertBroken(atBegin);
+                KvSequence atCommit = backend.openSequence();
+                engine.prompt(atCommit, 15, (layer, alive, row) -> null);
+                assertThrows(
+                        DeviceFailure.class, () -> engine.token(atCommit, (layer, positions) -> failBehind(layer, 1)));
+                assertBroken(atCommit);
+                KvSequence atCut = backend.openSequence();
+                engine.prompt(atCut, 40, (layer, alive, row) -> null);
+                callsLeft = 0;
+                assertThrows(DeviceFailure.class, () -> atCut.truncate(13));
+                assertBroken(atCut);
+            }
+            assertEquals(List.of(), backend.audit());
         }
     }
 

@@ -45,6 +45,7 @@ class GenerationPruningTest {
     @ValueSource(
             strings = {
                 "layers(1/.3/.6,recent=20,queries=7)",
+                "layers(1/.3/.6,recent=24,queries=24)",
                 "pyramid(d=.5,recent=.2,mincontext=8,queries=5)",
                 "local(sinks=2,recent=30)"
             })

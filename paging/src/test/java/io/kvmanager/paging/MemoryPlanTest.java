@@ -12,6 +12,7 @@ import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.MemoryPlan;
 import io.kvmanager.PrefixCaching;
+import io.kvmanager.spi.AttentionWorkspace;
 import io.kvmanager.spi.KvCacheBackend;
 import io.kvmanager.spi.ProviderSelection;
 import java.util.List;
@@ -149,6 +150,16 @@ class MemoryPlanTest {
             assertEquals(plan.deviceBytes(), backend.memory().deviceBytesAllocated());
             assertEquals(plan.hostBytes(), backend.memory().hostBytesAllocated());
         }
+    }
+
+    @Test
+    void cachedPrefixesNeedZerosForTheRestOfABlock() {
+        KvCacheConfig.Builder keeps = builder(CacheName.PAGED).prefixes(new PrefixCaching("lru", "model"));
+        long zeros =
+                plan(keeps).workspaceBytes() - plan(builder(CacheName.PAGED)).workspaceBytes();
+        assertEquals(4 * 7 * 2 * 8, zeros);
+        long attention = AttentionWorkspace.bytes(GEOMETRY, 100);
+        assertEquals(attention, plan(builder(CacheName.PAGED)).workspaceBytes(), "nothing to prune with");
     }
 
     @Test

@@ -11,19 +11,23 @@ import io.kvmanager.CacheGeometry;
 import io.kvmanager.CacheName;
 import io.kvmanager.Compensation;
 import io.kvmanager.ElementType;
+import io.kvmanager.FetchReport;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.KvCacheException.SequenceTooLong;
 import io.kvmanager.KvCacheException.TooManySequences;
 import io.kvmanager.KvSequence;
+import io.kvmanager.Ledger.Account;
 import io.kvmanager.PageTables;
 import io.kvmanager.PrefixCaching;
 import io.kvmanager.PrefixRequest;
 import io.kvmanager.StepBatch;
+import io.kvmanager.Tier;
 import io.kvmanager.TierBytes;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.testing.EngineDouble;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -49,7 +53,8 @@ class PagedBackendTest {
                 .recentTokens(4)
                 .sinkBlocks(1)
                 .maxSequences(2)
-                .maxSequenceTokens(LIMIT);
+                .maxSequenceTokens(LIMIT)
+                .watermark(0);
     }
 
     @AfterEach
@@ -146,33 +151,44 @@ class PagedBackendTest {
         engine.prompt(parent, 6);
     }
 
+    private void assertAccounts(int sealed, int open) {
+        assertEquals(sealed, backend.pool().blocksIn(Account.SEALED));
+        assertEquals(open, backend.pool().blocksIn(Account.OPEN));
+    }
+
     @Test
-    void aSuspendedSequenceWaitsInHostMemory() {
+    void fullBlocksAreSealed() {
         KvSequence sequence = backend.openSequence();
-        assertRefused("the sequence is not suspended", sequence::resume);
-        assertRefused("the sequence is not suspended", () -> backend.admit(sequence));
         engine.prompt(sequence, 10);
-        assertFalse(sequence.suspended());
-        assertEquals(12 * BLOCK_BYTES, sequence.deviceBytes());
-        assertEquals(12 * BLOCK_BYTES, sequence.suspend());
-        assertTrue(sequence.suspended());
-        assertEquals(12 * BLOCK_BYTES, sequence.deviceBytes(), "what it takes to resume");
-        assertEquals(0, backend.pool().usedBlocks());
-        assertEquals(List.of(), backend.audit());
-        assertEquals(new Admission.Admit(), backend.admit(sequence));
-        assertRefused("the sequence is suspended; resume it first", sequence::beginToken);
-        assertRefused("the sequence is suspended; resume it first", sequence::fork);
-        assertEquals(12 * BLOCK_BYTES, sequence.resume());
-        assertEquals(0, backend.tier().usedBlocks());
+        assertAccounts(8, 4);
         engine.token(sequence);
-        assertEquals(12 * BLOCK_BYTES, sequence.suspend());
-        sequence.close();
-        assertEquals(0, backend.tier().usedBlocks());
-        assertEquals(List.of(), backend.audit());
+        assertAccounts(8, 4);
+        engine.token(sequence);
+        assertAccounts(12, 0);
+        sequence.truncate(9);
+        assertAccounts(8, 4);
+        sequence.suspend();
+        assertAccounts(0, 0);
+        sequence.resume();
+        assertAccounts(8, 4);
+    }
+
+    @Test
+    void whoWritesFirstCopies() {
+        KvSequence parent = backend.openSequence();
+        engine.prompt(parent, 8);
+        engine.token(parent);
+        KvSequence child = parent.fork();
+        assertEquals(12, backend.pool().usedBlocks());
+        engine.token(parent);
+        assertEquals(16, backend.pool().usedBlocks(), "K and V of the open block in both layers");
+        engine.token(child);
+        assertEquals(16, backend.pool().usedBlocks());
     }
 
     @Test
     void tablesAreOfWhatCanBeRead() {
+        long beside = backend.memory().deviceBytes();
         KvSequence one = backend.openSequence();
         KvSequence two = backend.openSequence();
         engine.prompt(one, 10);
@@ -182,6 +198,8 @@ class PagedBackendTest {
         assertArrayEquals(new int[] {2, 4}, tables.lastPageLen());
         assertEquals(4, tables.keys().length);
         assertEquals(4, tables.values().length);
+        assertEquals(16 * BLOCK_BYTES, backend.ledger().bytes(Tier.DEVICE, Account.OPEN) + 12 * BLOCK_BYTES);
+        assertEquals(16 * BLOCK_BYTES, backend.memory().deviceBytes() - beside);
         two.truncate(0);
         String empty = "a sequence that is empty or suspended has no blocks to read";
         assertRefused(empty, () -> backend.pageTables(1, List.of(one, two)));
@@ -207,11 +225,20 @@ class PagedBackendTest {
                             + sequence.fetchReport(1).tilesMissed(),
                     sequence.fetchReport().tilesMissed());
             assertEquals(2 * 7 * BLOCK_BYTES, sequence.fetchReport().bytesStored(), "8 settled, one of them a sink");
+            engine.prompt(sequence, 3, (layer, alive, row) -> null);
+            assertEquals(12, sequence.fetchReport().attentions(), "a later prompt runs as tokens do");
+            sequence.truncate(33);
             long before = sequence.fetchReport().bytesFetched();
             sequence.truncate(32);
             assertEquals(before, sequence.fetchReport().bytesFetched(), "block 7 was there");
             sequence.truncate(20);
             assertEquals(before + 2 * BLOCK_BYTES, sequence.fetchReport().bytesFetched(), "block 4 is recent again");
+            sequence.close();
+            for (int i = 0; i < 2; i++) {
+                KvSequence next = offloading.openSequence(); // one of them on the same tables
+                assertEquals(FetchReport.NONE, next.fetchReport());
+                assertEquals(0, next.headFetches(0).getFirst().tilesSelected());
+            }
         }
     }
 
@@ -311,8 +338,11 @@ class PagedBackendTest {
         backend.synchronize();
         assertTrue(backend.deviceDescription().startsWith("host, plain kernels, "), backend.deviceDescription());
         assertEquals(backend.device().stream(), backend.stream());
+        MemorySegment slab = backend.pageTables(0, List.of(other)).slab();
         backend.close();
         backend.close();
+        assertThrows(IllegalStateException.class, () -> slab.get(ValueLayout.JAVA_INT, 0), "the device is closed");
+        assertThrows(IllegalStateException.class, () -> backend.tier().references(0));
         assertRefused("the sequence is closed", other::length);
         uses = List.of(
                 backend::openSequence,
@@ -321,5 +351,23 @@ class PagedBackendTest {
                 () -> backend.begin(new StepBatch()),
                 () -> backend.pageTables(0, List.of()));
         uses.forEach(use -> assertRefused("the cache is closed", use));
+    }
+
+    @Test
+    void wrongRowsAreRefused() {
+        MisusedRows.requireRefused(backend.openSequence(), GEOMETRY);
+    }
+
+    @Test
+    void homesOfABatchAreCountedTogether() {
+        try (PagedBackend offloading = Backends.open(builder(CacheName.KCACHE), 100, 3)) {
+            KvSequence one = offloading.openSequence();
+            KvSequence two = offloading.openSequence();
+            StepBatch batch = new StepBatch();
+            batch.prompt(one, 8);
+            batch.prompt(two, 8);
+            OutOfMemory shortage = assertThrows(OutOfMemory.class, () -> offloading.begin(batch));
+            assertEquals(new TierBytes(0, BLOCK_BYTES), shortage.deficit(), "one block beside the sink in each layer");
+        }
     }
 }

@@ -10,11 +10,14 @@ import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvSequence;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.PlacementPolicy;
+import io.kvmanager.PrefixCaching;
+import io.kvmanager.PrefixRequest;
 import io.kvmanager.Tier;
 import io.kvmanager.ValueSelection;
 import io.kvmanager.testing.EngineDouble;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -25,11 +28,15 @@ class StandInsTest {
     private static final long BLOCK_BYTES = 2 * 8 * 8 * 4;
     private static final int LIMIT = 140;
     private static final long SEED = 6;
-    private static final int RECENT = 8;
+    private static final int RECENT = 5;
     private static final int SINKS = 1;
 
     private static PagedBackend open(Compensation compensation) {
-        return Backends.open(KvCacheConfig.builder(CacheName.KCACHE, GEOMETRY)
+        return Backends.open(builder(compensation).build());
+    }
+
+    private static KvCacheConfig.Builder builder(Compensation compensation) {
+        return KvCacheConfig.builder(CacheName.KCACHE, GEOMETRY)
                 .device("host:plain")
                 .selection(new ValueSelection.TopN(1))
                 .compensation(compensation)
@@ -37,8 +44,7 @@ class StandInsTest {
                 .sinkBlocks(SINKS)
                 .maxSequences(2)
                 .maxSequenceTokens(LIMIT)
-                .hostBytes(1 << 20)
-                .build());
+                .hostBytes(1 << 20);
     }
 
     private static void token(EngineDouble engine, KvSequence sequence, PagedBackend backend) {
@@ -122,6 +128,38 @@ class StandInsTest {
             assertStandIns(backend, Account.SHADOW, 2 * (1 + 1));
             assertEquals(sequence.fetchReport(1).shadowBytes(), 2 * BLOCK_BYTES);
             assertEquals(sequence.fetchReport().shadowBytes(), 4 * BLOCK_BYTES);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Compensation.class,
+            names = {"MEAN", "INT4", "INT8"})
+    void behindAPrefixTheyAreMadeAgain(Compensation compensation) {
+        KvCacheConfig config = builder(compensation)
+                .prefixes(new PrefixCaching("lru", "model"))
+                .build();
+        try (PagedBackend backend = Backends.open(config);
+                EngineDouble engine = new EngineDouble(GEOMETRY, SEED, LIMIT)) {
+            int[] ids = IntStream.range(0, 88).toArray();
+            try (KvSequence first = backend.openSequence(PrefixRequest.of(ids))) {
+                engine.prompt(first, 88, (layer, alive, row) -> null);
+            }
+            Account account = compensation == Compensation.MEAN ? Account.SUMMARY : Account.SHADOW;
+            assertStandIns(backend, account, 0);
+            long free = backend.availability().now().device();
+            try (KvSequence second = backend.openSequence(PrefixRequest.of(ids))) {
+                assertEquals(87, second.length(), "10 blocks, and a part of the last");
+                int standIns =
+                        compensation == Compensation.MEAN ? 2 : compensation == Compensation.INT8 ? 3 + 3 : 3 + 2;
+                assertStandIns(backend, account, 2 * standIns);
+                assertEquals(0, backend.pool().reservedBlocks());
+                assertEquals(2 * 9 * BLOCK_BYTES, second.fetchReport().bytesFetched() - 2 * BLOCK_BYTES, "all homes");
+                for (int i = 0; i < 20; i++) {
+                    token(engine, second, backend);
+                }
+            }
+            assertEquals(free, backend.availability().now().device());
         }
     }
 }

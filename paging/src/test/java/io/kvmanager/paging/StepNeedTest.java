@@ -75,6 +75,9 @@ class StepNeedTest {
     void homesAndWhatStandsIn() {
         try (PagedBackend backend = open(CacheName.KCACHE, "all")) {
             PagedSequence sequence = (PagedSequence) backend.openSequence();
+            Footprint whole = new Footprint(backend.config()).run(60, 60);
+            assertEquals(whole.peakBlocks(), blocks(sequence, 60), "layer 0 is offloaded before layer 1 begins");
+            assertEquals(whole.peakHomes(), sequence.plan(60).homes());
             prompt(sequence, 14);
             assertEquals(0, blocks(sequence, 1));
             assertEquals(2, blocks(sequence, 2), "a block of means in both layers");
