@@ -57,11 +57,14 @@ class ContiguousBackendTest {
 
     /** Runs rows of a prompt, each compared with attention over all tokens up to it. */
     private void prompt(KvSequence sequence, int tokens) {
-        engine.prompt(sequence, tokens, (layer, alive, row) -> engine.reference()
-                .attend(
-                        layer,
-                        engine.query(layer, alive[row]),
-                        IntStream.rangeClosed(0, alive[row]).toArray()));
+        engine.prompt(
+                sequence,
+                tokens,
+                (layer, alive, row) -> engine.reference()
+                        .attend(
+                                layer,
+                                engine.query(layer, alive[row]),
+                                IntStream.rangeClosed(0, alive[row]).toArray()));
     }
 
     @Test

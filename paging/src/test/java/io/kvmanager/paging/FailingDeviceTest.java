@@ -59,10 +59,7 @@ class FailingDeviceTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = ';',
-            textBlock =
-                    """
+    @CsvSource(delimiter = ';', textBlock = """
         FULL; all; NONE
         PAGED; all; NONE
         PYRAMID; layers(1/.5,recent=4,sinks=2,queries=3); NONE

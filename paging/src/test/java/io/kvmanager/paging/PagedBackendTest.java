@@ -131,11 +131,14 @@ class PagedBackendTest {
         }
         parent.truncate(5);
         assertEquals(5, parent.length());
-        engine.prompt(parent, 3, (layer, alive, row) -> engine.reference()
-                .attend(
-                        layer,
-                        engine.query(layer, alive[row]),
-                        IntStream.rangeClosed(0, alive[row]).toArray()));
+        engine.prompt(
+                parent,
+                3,
+                (layer, alive, row) -> engine.reference()
+                        .attend(
+                                layer,
+                                engine.query(layer, alive[row]),
+                                IntStream.rangeClosed(0, alive[row]).toArray()));
         engine.token(parent);
         engine.token(child);
         assertEquals(9, parent.length());
