@@ -37,33 +37,38 @@ class BudgetEvictionTest {
             })
     void promptsTokensAndForksKeepAndReadWhatTheOracleDoes(String retention) {
         for (CacheGeometry geometry : GEOMETRIES) {
-            KvCacheConfig config = KvCacheConfig.builder(
-                            CacheName.parse(retention.substring(0, retention.indexOf('('))), geometry)
-                    .device("host:plain")
-                    .set("retention", retention)
-                    .maxSequences(2)
-                    .maxSequenceTokens(LIMIT)
-                    .build();
-            try (BudgetBackend backend =
-                            new BudgetBackend(config, new BudgetPlan(config), ProviderSelection.device("host:plain"));
-                    EngineDouble engine = new EngineDouble(geometry, SEED, LIMIT)) {
-                BudgetOracle oracle = new BudgetOracle((BudgetPolicy) config.retention(), geometry, engine);
-                KvSequence parent = backend.openSequence();
-                engine.prompt(parent, 30);
-                for (int layer = 0; layer < geometry.layers(); layer++) {
-                    oracle.prompt(layer, 30);
-                }
-                assertSame(oracle, parent, geometry);
-                tokens(parent, 5, engine, oracle, geometry);
-                KvSequence child = parent.fork();
-                parent.close();
-                tokens(child, 9, engine, oracle, geometry);
-                engine.prompt(child, 7, (layer, alive, row) -> oracle.token(layer, alive[row]));
-                assertSame(oracle, child, geometry);
-                assertEquals(List.of(), backend.audit());
-                child.close();
-                assertEquals(List.of(), backend.audit());
+            live(retention, geometry, 30);
+            live(retention, geometry, 9);
+        }
+    }
+
+    private static void live(String retention, CacheGeometry geometry, int prompt) {
+        KvCacheConfig config = KvCacheConfig.builder(
+                        CacheName.parse(retention.substring(0, retention.indexOf('('))), geometry)
+                .device("host:plain")
+                .set("retention", retention)
+                .maxSequences(2)
+                .maxSequenceTokens(LIMIT)
+                .build();
+        try (BudgetBackend backend =
+                        new BudgetBackend(config, new BudgetPlan(config), ProviderSelection.device("host:plain"));
+                EngineDouble engine = new EngineDouble(geometry, SEED, LIMIT)) {
+            BudgetOracle oracle = new BudgetOracle((BudgetPolicy) config.retention(), geometry, engine);
+            KvSequence parent = backend.openSequence();
+            engine.prompt(parent, prompt);
+            for (int layer = 0; layer < geometry.layers(); layer++) {
+                oracle.prompt(layer, prompt);
             }
+            assertSame(oracle, parent, geometry);
+            tokens(parent, 5, engine, oracle, geometry);
+            KvSequence child = parent.fork();
+            parent.close();
+            tokens(child, 9, engine, oracle, geometry);
+            engine.prompt(child, 7, (layer, alive, row) -> oracle.token(layer, alive[row]));
+            assertSame(oracle, child, geometry);
+            assertEquals(List.of(), backend.audit());
+            child.close();
+            assertEquals(List.of(), backend.audit());
         }
     }
 

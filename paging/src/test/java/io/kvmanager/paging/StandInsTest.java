@@ -102,6 +102,10 @@ class StandInsTest {
             assertStandIns(backend, Account.SUMMARY, 0);
             token(engine, sequence, backend);
             assertStandIns(backend, Account.SUMMARY, 2);
+            for (int i = 16; i < 24; i++) {
+                token(engine, sequence, backend); // from 21 on a mean is read
+            }
+            assertStandIns(backend, Account.SUMMARY, 2);
             sequence.truncate(0);
             engine.prompt(sequence, 71, (layer, alive, row) -> null);
             assertStandIns(backend, Account.SUMMARY, 2);
