@@ -264,7 +264,7 @@ final class LayerAttention {
         float[] scores;
         if (voters != null) {
             double distanceWeight = retention instanceof RetentionPolicy.Pyramid pyramid ? pyramid.distanceWeight() : 1;
-            voters.weights(distanceWeight, selection.weights());
+            voters.weights(layer.positions[frontier + scored - 1], distanceWeight, selection.weights());
             voters.read(selection.queries());
             kernels.columnScores(
                     selection.queries(),

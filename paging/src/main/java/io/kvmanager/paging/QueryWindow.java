@@ -109,15 +109,24 @@ final class QueryWindow {
     }
 
     /**
-     * Weights of the stored queries, in ring order: linear from 1 for the oldest to {@code distanceWeight} for the
-     * newest, over their number; 0 for empty entries.
+     * Weights of the stored queries from position {@code first} on, in ring order: linear from 1 for the oldest to
+     * {@code distanceWeight} for the newest, over their number; 0 for older ones and empty entries. Who votes on a token
+     * must have seen it: what a query would have paid a later one is no share of its attention.
      */
-    void weights(double distanceWeight, float[] rowWeights) {
+    void weights(int first, double distanceWeight, float[] rowWeights) {
         Arrays.fill(rowWeights, 0, capacity, 0);
-        for (int age = 0; age < count; age++) {
-            int entry = (next - 1 - age + 2 * capacity) % capacity;
-            rowWeights[entry] = rowWeight(count - 1 - age, count, distanceWeight);
+        int voters = 0;
+        while (voters < count && positions[entry(voters)] >= first) {
+            voters++;
         }
+        for (int age = 0; age < voters; age++) {
+            rowWeights[entry(age)] = rowWeight(voters - 1 - age, voters, distanceWeight);
+        }
+    }
+
+    /** Entry of a query, 0 for the newest. */
+    private int entry(int age) {
+        return (next - 1 - age + 2 * capacity) % capacity;
     }
 
     /** Weight of row {@code row} of {@code rows}, oldest first. */
@@ -129,7 +138,7 @@ final class QueryWindow {
     /** Forgets queries from position {@code length} on. */
     void truncate(int length) {
         int forgotten = 0;
-        while (forgotten < count && positions[(next - 1 - forgotten + capacity) % capacity] >= length) {
+        while (forgotten < count && positions[entry(forgotten)] >= length) {
             forgotten++;
         }
         forget(forgotten);

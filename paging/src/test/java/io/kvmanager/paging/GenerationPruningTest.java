@@ -46,6 +46,7 @@ class GenerationPruningTest {
             strings = {
                 "layers(1/.3/.6,recent=20,queries=7)",
                 "layers(1/.3/.6,recent=24,queries=24)",
+                "layers(1/.3/.6,recent=7,queries=24)", // the older half has not seen all that it is asked about
                 "pyramid(d=.5,recent=.2,mincontext=8,queries=5)",
                 "local(sinks=2,recent=30)"
             })
@@ -116,10 +117,12 @@ class GenerationPruningTest {
             List<Integer> slots,
             int frontier,
             Map<Integer, int[]> seenBy) {
-        int voters = schedule.observationQueries(layer);
+        int newest = slots.get(slots.size() - 1);
+        int oldest = Math.max(newest - schedule.observationQueries(layer) + 1, slots.get(frontier + 15));
+        int voters = newest - oldest + 1;
         double[] score = new double[16];
         for (int i = 0; i < voters; i++) {
-            int position = slots.get(slots.size() - 1) - voters + 1 + i;
+            int position = oldest + i;
             int[] seen = seenBy.get(position);
             double weight = retention instanceof RetentionPolicy.Pyramid pyramid
                     ? 1 + (pyramid.distanceWeight() - 1) * i / (voters - 1)

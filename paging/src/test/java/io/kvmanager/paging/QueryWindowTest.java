@@ -38,6 +38,7 @@ class QueryWindowTest {
     /** Position and entry of each query, oldest first. */
     private final List<int[]> expected = new ArrayList<>();
 
+    private final SplittableRandom random = new SplittableRandom(SEED);
     private int next;
 
     @AfterEach
@@ -76,15 +77,16 @@ class QueryWindowTest {
     private void require(QueryWindow window) {
         float[] weights = new float[CAPACITY + 1];
         Arrays.fill(weights, 7);
-        window.weights(3, weights);
+        int oldest = expected.isEmpty() ? 0 : random.nextInt(expected.size());
+        window.weights(expected.isEmpty() ? 0 : expected.get(oldest)[0], 3, weights);
         float[] wanted = new float[CAPACITY + 1];
         wanted[CAPACITY] = 7;
         float[] statistics = new float[CAPACITY];
         Arrays.fill(statistics, Float.MAX_VALUE);
         for (int i = 0; i < expected.size(); i++) {
-            int count = expected.size();
-            double slope = count == 1 ? 1 : 1 + 2.0 * i / (count - 1);
-            wanted[expected.get(i)[1]] = (float) (slope / count);
+            int count = expected.size() - oldest;
+            double slope = count == 1 ? 1 : 1 + 2.0 * (i - oldest) / (count - 1);
+            wanted[expected.get(i)[1]] = i < oldest ? 0 : (float) (slope / count);
             statistics[expected.get(i)[1]] = expected.get(i)[0];
         }
         assertArrayEquals(wanted, weights, 1e-6f);
@@ -101,7 +103,6 @@ class QueryWindowTest {
 
     @Test
     void theRingHoldsTheLastQueries() {
-        SplittableRandom random = new SplittableRandom(SEED);
         QueryWindow window = allocated(0);
         assertEquals(CAPACITY, window.capacity());
         assertEquals(BLOCKS, window.blocks());
@@ -160,7 +161,7 @@ class QueryWindowTest {
         window.release(reservation); // as while suspended
         assertEquals(free, backend.pool().availableBlocks());
         float[] weights = new float[CAPACITY];
-        window.weights(3, weights);
+        window.weights(0, 3, weights);
         assertArrayEquals(new float[CAPACITY], weights);
     }
 }
