@@ -331,7 +331,7 @@ class BudgetBackendTest {
         KvCacheConfig config = builder("tova(budget=12)").build();
         Device device = ProviderSelection.device("host:plain");
         BudgetBackend owner = new BudgetBackend(config, new BudgetPlan(config), device);
-        assertEquals("host, plain kernels, 1 threads", owner.deviceDescription());
+        assertEquals(device.description(), owner.deviceDescription());
         MemorySegment memory = device.allocate(Tier.DEVICE, 8);
         owner.close();
         assertThrows(IllegalStateException.class, () -> memory.get(ValueLayout.JAVA_INT, 0));
