@@ -110,8 +110,8 @@ final class QueryWindow {
 
     /**
      * Weights of the stored queries from position {@code first} on, in ring order: linear from 1 for the oldest to
-     * {@code distanceWeight} for the newest, over their number; 0 for older ones and empty entries. Who votes on a token
-     * must have seen it: what a query would have paid a later one is no share of its attention.
+     * {@code distanceWeight} for the newest, over their number; 0 for older ones and empty entries. Who votes on a
+     * token must have seen it: what a query would have paid a later one is no share of its attention.
      */
     void weights(int first, double distanceWeight, float[] rowWeights) {
         Arrays.fill(rowWeights, 0, capacity, 0);
