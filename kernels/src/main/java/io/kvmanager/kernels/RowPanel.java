@@ -47,7 +47,7 @@ final class RowPanel {
     /** Byte offsets of the runs in {@link #memory}. */
     final long[] runs = new long[RUNS];
 
-    /** Byte offsets of the rows, run behind run. */
+    /** Byte offsets of the rows, run behind run; for wide columns only. */
     final long[] rows = new long[ROWS];
 
     /** The first rows of all runs that have rows, then their second ones, and so on. */
@@ -142,7 +142,7 @@ final class RowPanel {
             }
         }
         order = ORDERS[(count + RUN_ROWS - 1) / RUN_ROWS];
-        for (int run = 0; run < RUNS; run++) {
+        for (int run = 0; run < RUNS && RowSums.WIDE; run++) {
             for (int i = 0; i < RUN_ROWS; i++) {
                 rows[run * RUN_ROWS + i] = runs[run] + (long) i * rowBytes;
             }

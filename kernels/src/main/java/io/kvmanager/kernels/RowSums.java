@@ -39,7 +39,9 @@ final class RowSums {
     private static final int HIGH_HALF = 0xffff0000;
     private static final int VECTOR_BYTES = 4 * LANES;
     private static final int WIDE_VECTORS = 4;
-    private static final boolean WIDE = LANES == 16;
+    /** Whether there are registers for columns of four vectors. */
+    static final boolean WIDE = LANES == 16;
+
     /** Rows of each of two runs that are added before the next narrow column. */
     private static final int NARROW_ROWS = 8;
 

@@ -20,10 +20,7 @@ final class AliveRows {
 
     /** Throws unless a layer was given as many rows as are alive. */
     void require(int layer, int rows) {
-        if (rows != count) {
-            throw new IllegalArgumentException(
-                    "layer " + layer + " was given " + rows + " rows, " + count + " are alive");
-        }
+        StepProtocol.requireAlive(layer, rows, count);
     }
 
     /** Position of each row, for the first rows that are alive; not a copy. */

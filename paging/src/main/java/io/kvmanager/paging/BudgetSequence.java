@@ -132,10 +132,7 @@ final class BudgetSequence implements KvSequence {
             int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
         synchronized (backend) {
             step.requireLayer(layer, true);
-            if (rows != step.tokens()) {
-                throw new IllegalArgumentException(
-                        "layer " + layer + " was given " + rows + " rows, " + step.tokens() + " are alive");
-            }
+            StepProtocol.requireAlive(layer, rows, step.tokens());
             StepProtocol.requireRows(geometry, rows, q, k, v, out);
             RowExchange exchange = backend.exchange();
             MemorySegment queries = exchange.queries(q);

@@ -306,10 +306,7 @@ final class ContiguousBackend implements KvCacheBackend {
                 int layer, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {
             synchronized (ContiguousBackend.this) {
                 step.requireLayer(layer, true);
-                if (rows != step.tokens()) {
-                    throw new IllegalArgumentException(
-                            "layer " + layer + " was given " + rows + " rows, " + step.tokens() + " are alive");
-                }
+                StepProtocol.requireAlive(layer, rows, step.tokens());
                 StepProtocol.requireRows(geometry, rows, q, k, v, out);
                 step.working();
                 store(layer, rows, k, v);

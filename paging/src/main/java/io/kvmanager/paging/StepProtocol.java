@@ -115,6 +115,14 @@ final class StepProtocol {
         tokens = NO_STEP;
     }
 
+    /** Throws unless a layer was given as many rows as are alive. */
+    static void requireAlive(int layer, int rows, int alive) {
+        if (rows != alive) {
+            throw new IllegalArgumentException(
+                    "layer " + layer + " was given " + rows + " rows, " + alive + " are alive");
+        }
+    }
+
     /** Refuses buffers that are too short for {@code rows} rows. */
     static void requireRows(
             CacheGeometry geometry, int rows, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out) {

@@ -1,5 +1,7 @@
 package io.kvmanager.paging;
 
+import io.kvmanager.CacheGeometry;
+import io.kvmanager.CacheName;
 import io.kvmanager.KvCacheConfig;
 import io.kvmanager.MemoryPlan;
 import io.kvmanager.spi.Device;
@@ -22,6 +24,16 @@ final class Backends {
         long beside = plan.tableBytes() + plan.workspaceBytes();
         return open(builder.deviceBytes(beside + (blocks + plan.tileCacheBlocks()) * blockBytes)
                 .build());
+    }
+
+    /** A paged cache of so many blocks and homes, for sequences of 16 tokens. */
+    static PagedBackend open(CacheGeometry geometry, int blocks, int homes) {
+        return open(
+                KvCacheConfig.builder(CacheName.PAGED, geometry)
+                        .device("host:plain")
+                        .maxSequenceTokens(16),
+                blocks,
+                homes);
     }
 
     /** Counts what becomes of recorded steps; none of them runs. */

@@ -4,9 +4,7 @@ import static io.kvmanager.spi.BlockTables.ABSENT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.CacheName;
 import io.kvmanager.ElementType;
-import io.kvmanager.KvCacheConfig;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.Tier;
 import java.util.List;
@@ -21,12 +19,7 @@ class HostCopiesTest {
     private static final int BLOCKS = 5;
     private static final int HOMES = 4;
 
-    private final PagedBackend backend = Backends.open(
-            KvCacheConfig.builder(CacheName.PAGED, GEOMETRY)
-                    .device("host:plain")
-                    .maxSequenceTokens(16),
-            BLOCKS,
-            HOMES);
+    private final PagedBackend backend = Backends.open(GEOMETRY, BLOCKS, HOMES);
     private final BlockPool pool = backend.pool();
     private final HostCopies copies = backend.copies();
     private final Reservation reservation = Backends.reservation(backend);

@@ -7,9 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.kvmanager.CacheGeometry;
-import io.kvmanager.CacheName;
 import io.kvmanager.ElementType;
-import io.kvmanager.KvCacheConfig;
 import io.kvmanager.KvCacheException.OutOfMemory;
 import io.kvmanager.Ledger.Account;
 import io.kvmanager.TierBytes;
@@ -28,12 +26,7 @@ class ReservationTest {
     private static final int HOMES = 3;
     private static final int ROW = 2 * 4;
 
-    private final PagedBackend backend = Backends.open(
-            KvCacheConfig.builder(CacheName.PAGED, GEOMETRY)
-                    .device("host:plain")
-                    .maxSequenceTokens(16),
-            BLOCKS,
-            HOMES);
+    private final PagedBackend backend = Backends.open(GEOMETRY, BLOCKS, HOMES);
     private final BlockPool pool = backend.pool();
     private final HostCopies copies = backend.copies();
     private final Reservation reservation = Backends.reservation(backend);
